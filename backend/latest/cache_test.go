@@ -1,0 +1,243 @@
+package latest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"sluice/backend"
+	"sluice/internal/servertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var shown = backend.Latest{Key: backend.Key{At: 1764000000e6, ID: "0b0e6f1e-6f0f-4a3e-9d51-0f6f6d1f2a3b"}, Sum: 1<<63 + 5, Covered: true, Aged: true}
+
+// TestContract is what both caches promise.
+func TestContract(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) Cache{
+		"memory": func(*testing.T) Cache { return NewMemory(1 << 10) },
+		"redis":  func(t *testing.T) Cache { return openRedis(t, servertest.StartRedis(t).URL) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cache := open(t)
+			for name, test := range map[string]func(*testing.T, Cache, string){
+				"absent, stored, found": found,
+				"users apart":           usersApart,
+				"forgotten":             forgotten,
+				"fence":                 fence,
+				"age is of the read":    ageIsOfTheRead,
+				"odd users":             oddUsers,
+				"no ticket":             noTicket,
+			} {
+				t.Run(name, func(t *testing.T) { test(t, cache, name) })
+			}
+			if err := cache.Ping(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func openRedis(t *testing.T, url string) *Redis {
+	t.Helper()
+	r, err := NewRedis(url, 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func found(t *testing.T, c Cache, user string) {
+	l := c.Get(t.Context(), user)
+	if l.Result != Absent {
+		t.Fatalf("a new user is %s", l.Result)
+	}
+	for _, want := range []backend.Latest{shown, {}, {Key: backend.Key{At: -1, ID: "x"}}} {
+		l = c.Get(t.Context(), user)
+		c.Put(t.Context(), user, l.Ticket, want)
+		if got := c.Get(t.Context(), user); got.Result != Found || got.Latest != want || got.Age < 0 {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	}
+}
+
+func usersApart(t *testing.T, c Cache, user string) {
+	c.Put(t.Context(), user, c.Get(t.Context(), user).Ticket, shown)
+	if l := c.Get(t.Context(), user+"2"); l.Result != Absent {
+		t.Errorf("another user is %s", l.Result)
+	}
+}
+
+func forgotten(t *testing.T, c Cache, user string) {
+	c.Put(t.Context(), user, c.Get(t.Context(), user).Ticket, shown)
+	c.Forget(t.Context(), user)
+	if l := c.Get(t.Context(), user); l.Result != Absent {
+		t.Errorf("a forgotten user is %s", l.Result)
+	}
+}
+
+// A read that began before a change must not store what it saw.
+func fence(t *testing.T, c Cache, user string) {
+	before := c.Get(t.Context(), user).Ticket
+	c.Forget(t.Context(), user)
+	c.Put(t.Context(), user, before, shown)
+	if l := c.Get(t.Context(), user); l.Result != Absent {
+		t.Errorf("stored without an entry: %s", l.Result)
+	}
+	c.Put(t.Context(), user, before, shown)
+	if l := c.Get(t.Context(), user); l.Result != Absent {
+		t.Errorf("stored over another's entry: %s", l.Result)
+	}
+}
+
+// The age counts from the lookup before the read, not from its end.
+func ageIsOfTheRead(t *testing.T, c Cache, user string) {
+	early := c.Get(t.Context(), user).Ticket
+	var late Ticket
+	servertest.Eventually(t, "the cache's clock goes on", func() bool {
+		late = c.Get(t.Context(), user).Ticket
+		return late.at > early.at+2000
+	})
+	c.Put(t.Context(), user, early, shown)
+	if l := c.Get(t.Context(), user); l.Age < 2*time.Millisecond {
+		t.Errorf("age %s, though the read began over 2 ms ago", l.Age)
+	}
+}
+
+func oddUsers(t *testing.T, c Cache, _ string) {
+	for _, user := range []string{"a", "a b", "{x}", "ü", "*", "a\r\nDEL b"} {
+		want := backend.Latest{Key: backend.Key{At: 5, ID: user}}
+		c.Put(t.Context(), user, c.Get(t.Context(), user).Ticket, want)
+		if l := c.Get(t.Context(), user); l.Latest != want {
+			t.Errorf("%q: %+v", user, l)
+		}
+	}
+}
+
+func noTicket(t *testing.T, c Cache, user string) {
+	c.Put(t.Context(), user, Ticket{}, shown)
+	if l := c.Get(t.Context(), user); l.Result != Absent {
+		t.Errorf("stored without a ticket: %s", l.Result)
+	}
+}
+
+func TestMemoryKeepsTheActive(t *testing.T) {
+	m := NewMemory(shards) // one user a shard
+	for i := range 1000 {
+		user := string(rune('a' + i%26))
+		m.Put(t.Context(), user, m.Get(t.Context(), user).Ticket, shown)
+	}
+	kept := 0
+	for i := range m.shards {
+		kept += m.shards[i].users.Len()
+	}
+	if kept > shards {
+		t.Errorf("%d users kept, want at most %d", kept, shards)
+	}
+}
+
+func TestRedisRefusesForeignAndDamagedEntries(t *testing.T) {
+	server := servertest.StartRedis(t)
+	c, raw := openRedis(t, server.URL), rawClient(t, server)
+	for name, spoil := range map[string]func(value string) string{
+		"another user's":  func(string) string { return copyOf(t, c, raw, "mallory") },
+		"truncated":       func(v string) string { return v[:20] },
+		"name too long":   func(v string) string { return v[:33] + "\xff\xff" + v[35:] },
+		"without a nonce": func(string) string { return "x" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			value := copyOf(t, c, raw, "alice")
+			if err := raw.Set(t.Context(), prefix+"alice", spoil(value), 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if l := c.Get(t.Context(), "alice"); l.Result != Failed {
+				t.Errorf("taken as %s: %+v", l.Result, l)
+			}
+		})
+	}
+}
+
+func TestRedisHealsAForeignEntry(t *testing.T) {
+	server := servertest.StartRedis(t)
+	c, raw := openRedis(t, server.URL), rawClient(t, server)
+	if err := raw.Set(t.Context(), prefix+"alice", copyOf(t, c, raw, "mallory"), 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	c.Put(t.Context(), "alice", c.Get(t.Context(), "alice").Ticket, shown)
+	if l := c.Get(t.Context(), "alice"); l.Result != Found {
+		t.Errorf("still %s after a read", l.Result)
+	}
+}
+
+func rawClient(t *testing.T, server *servertest.Redis) *redis.Client {
+	t.Helper()
+	raw := redis.NewClient(&redis.Options{Addr: server.Addr})
+	t.Cleanup(func() { raw.Close() })
+	return raw
+}
+
+func copyOf(t *testing.T, c Cache, raw *redis.Client, user string) string {
+	t.Helper()
+	c.Put(t.Context(), user, c.Get(t.Context(), user).Ticket, shown)
+	value, err := raw.Get(t.Context(), prefix+user).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func TestRedisEntriesGoAway(t *testing.T) {
+	server := servertest.StartRedis(t)
+	c, raw := openRedis(t, server.URL), rawClient(t, server)
+	l := c.Get(t.Context(), "alice")
+	for range 2 {
+		if ttl := raw.PTTL(t.Context(), prefix+"alice").Val(); ttl <= 0 || ttl > garbage {
+			t.Errorf("an entry lives %s, want up to %s", ttl, garbage)
+		}
+		c.Put(t.Context(), "alice", l.Ticket, shown)
+	}
+}
+
+func TestRedisDownOrHanging(t *testing.T) {
+	server := servertest.StartRedis(t)
+	c, err := NewRedis(server.URL, 20*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ticket := c.Get(t.Context(), "alice").Ticket
+	failing := func(what string) {
+		if l := c.Get(t.Context(), "alice"); l.Result != Failed || l.Ticket != (Ticket{}) {
+			t.Errorf("%s: %+v", what, l)
+		}
+		c.Put(t.Context(), "alice", ticket, shown)
+		c.Forget(t.Context(), "alice")
+		if c.Ping(t.Context()) == nil {
+			t.Errorf("%s: answers a ping", what)
+		}
+	}
+	server.Freeze()
+	failing("hanging")
+	server.Thaw()
+	server.Kill()
+	failing("down")
+	server.Start(t)
+	servertest.Eventually(t, "the cache comes back by itself", func() bool {
+		return c.Get(context.Background(), "alice").Result == Absent
+	})
+}
+
+func TestNewRedisKeepsThePasswordToItself(t *testing.T) {
+	_, err := NewRedis("redis://:hunter2@host:port/0", time.Second)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if got := err.Error(); got != "redis.url: not an address such as redis://host:6379/0" {
+		t.Error(got)
+	}
+}

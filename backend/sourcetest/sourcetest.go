@@ -1,0 +1,247 @@
+// Package sourcetest holds what every backend.Source must do, whatever it reads
+// from; each source's tests run it.
+package sourcetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"sluice/backend"
+)
+
+// Row is a notification as the app stores it.
+type Row struct {
+	ID, User, Context, ExpiresAt, SeenAt string
+	CreatedAt                            time.Time
+}
+
+// App is an app behind a source.
+type App interface {
+	Insert(t *testing.T, rows ...Row)
+	Delete(t *testing.T, id string)
+}
+
+// Run checks a source; open makes a fresh app and a source over it.
+func Run(t *testing.T, open func(t *testing.T) (backend.Source, App)) {
+	for name, test := range map[string]func(*suite){
+		"empty":            (*suite).empty,
+		"oldest first":     (*suite).oldestFirst,
+		"same second":      (*suite).sameSecond,
+		"late":             (*suite).late,
+		"deleted":          (*suite).deleted,
+		"expired":          (*suite).expired,
+		"before":           (*suite).before,
+		"bare id":          (*suite).bareID,
+		"another user":     (*suite).anotherUser,
+		"fields":           (*suite).fields,
+		"hostile cursors":  (*suite).hostile,
+		"settled and more": (*suite).settled,
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, app := open(t)
+			test(&suite{t, source, app, time.Now().UTC().Truncate(time.Second)})
+		})
+	}
+}
+
+type suite struct {
+	t      *testing.T
+	source backend.Source
+	app    App
+	now    time.Time
+}
+
+func (s *suite) insert(ago time.Duration, ids ...string) {
+	s.t.Helper()
+	for _, id := range ids {
+		s.app.Insert(s.t, Row{ID: id, User: "alice", CreatedAt: s.now.Add(-ago)})
+	}
+}
+
+func (s *suite) read(q backend.Query) backend.Page {
+	s.t.Helper()
+	if q.Limit == 0 {
+		q.Limit = 50
+	}
+	p, err := s.source.Read(s.t.Context(), backend.Caller{User: "alice", Token: "alice"}, q)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
+func (s *suite) want(p backend.Page, ids ...string) {
+	s.t.Helper()
+	var got []string
+	for _, n := range p.Items {
+		got = append(got, n.ID)
+	}
+	if diff := cmp.Diff(ids, got, cmpopts.EquateEmpty()); diff != "" {
+		s.t.Errorf("items (-want +got):\n%s", diff)
+	}
+}
+
+func (s *suite) empty() {
+	p := s.read(backend.Query{})
+	s.want(p)
+	if p.Place != "0" {
+		s.t.Errorf("place %q, want 0", p.Place)
+	}
+	s.insert(time.Second, "a")
+	s.want(s.read(backend.Query{After: "0"}), "a")
+}
+
+func (s *suite) oldestFirst() {
+	s.insert(9*time.Second, "c")
+	s.insert(8*time.Second, "b")
+	s.insert(7*time.Second, "a")
+	p := s.read(backend.Query{After: "0", Limit: 2})
+	s.want(p, "c", "b")
+	if !p.More {
+		s.t.Error("more follow, but the page does not say so")
+	}
+	p = s.read(backend.Query{After: p.Place, Limit: 2})
+	s.want(p, "a")
+	if p.More {
+		s.t.Error("nothing follows, but the page says so")
+	}
+	s.want(s.read(backend.Query{Limit: 2}), "b", "a")
+}
+
+func (s *suite) sameSecond() {
+	place, got := "0", map[string]bool{}
+	s.insert(5*time.Second, "m")
+	for i := 0; ; i++ {
+		p := s.read(backend.Query{After: place, Limit: 1})
+		for _, n := range p.Items {
+			got[n.ID] = true
+		}
+		if place = p.Place; i == 20 {
+			break
+		}
+		if i < 10 {
+			s.insert(5*time.Second, fmt.Sprintf("%c", 'a'+(i*7)%26))
+		}
+	}
+	if len(got) != 11 {
+		s.t.Errorf("%d of 11 items of one second arrived", len(got))
+	}
+}
+
+func (s *suite) late() {
+	s.insert(5*time.Second, "m")
+	p := s.read(backend.Query{})
+	s.insert(6*time.Second, "late")
+	p = s.read(backend.Query{After: p.Place})
+	s.want(p, "late", "m")
+	if p.Check != backend.CheckLate {
+		s.t.Errorf("check %q", p.Check)
+	}
+	s.want(s.read(backend.Query{After: p.Place}))
+}
+
+func (s *suite) deleted() {
+	s.insert(5*time.Second, "a", "b")
+	p := s.read(backend.Query{})
+	s.app.Delete(s.t, "b")
+	s.want(s.read(backend.Query{After: p.Place}), "a")
+	s.insert(4*time.Second, "c")
+	s.want(s.read(backend.Query{After: p.Place}), "a", "c")
+}
+
+func (s *suite) expired() {
+	at := s.now.Add(-5 * time.Second)
+	legacy := func(d time.Duration) string { return s.now.Add(d).Format(backend.LegacyTime) }
+	s.app.Insert(s.t,
+		Row{ID: "over", User: "alice", CreatedAt: at, ExpiresAt: legacy(-time.Second)},
+		Row{ID: "over, ISO", User: "alice", CreatedAt: at, ExpiresAt: s.now.Add(-time.Second).Format(time.RFC3339)},
+		Row{ID: "runs", User: "alice", CreatedAt: at, ExpiresAt: legacy(time.Hour)},
+		Row{ID: "what", User: "alice", CreatedAt: at, ExpiresAt: "soon"})
+	s.want(s.read(backend.Query{After: "0"}), "runs", "what")
+	s.want(s.read(backend.Query{}), "runs", "what")
+}
+
+func (s *suite) before() {
+	s.insert(9*time.Second, "a", "b")
+	s.insert(8*time.Second, "c")
+	p := s.read(backend.Query{Before: "c", Limit: 1})
+	s.want(p, "b")
+	if !p.More {
+		s.t.Error("an older item exists, but the page does not say so")
+	}
+	s.want(s.read(backend.Query{Before: "b"}), "a")
+	s.want(s.read(backend.Query{Before: s.read(backend.Query{}).Place}), "a", "b")
+}
+
+func (s *suite) bareID() {
+	s.insert(40*time.Second, "a")
+	s.insert(5*time.Second, "b")
+	s.want(s.read(backend.Query{After: "a"}), "b")
+	s.want(s.read(backend.Query{After: "b"}))
+	s.insert(6*time.Second, "late")
+	s.want(s.read(backend.Query{After: "b"}), "late", "b")
+}
+
+func (s *suite) anotherUser() {
+	s.insert(5*time.Second, "a")
+	s.app.Insert(s.t, Row{ID: "secret", User: "bob", CreatedAt: s.now.Add(-4 * time.Second)})
+	p, err := s.source.Read(s.t.Context(), backend.Caller{User: "bob", Token: "bob"}, backend.Query{Limit: 10})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.want(p, "secret")
+	for _, place := range []string{p.Place, "secret"} {
+		mine := s.read(backend.Query{After: place})
+		s.want(mine, "a")
+		if !mine.Reset {
+			s.t.Errorf("the place %q of another user was taken", place)
+		}
+	}
+}
+
+func (s *suite) fields() {
+	s.app.Insert(s.t,
+		Row{ID: "a", User: "alice", CreatedAt: s.now.Add(-3 * time.Second), Context: `{"job_id": "7", "t": "<&>"}`, SeenAt: "2026-11-24 01:02:03"},
+		Row{ID: "b", User: "alice", CreatedAt: s.now.Add(-2 * time.Second), Context: `["no object"]`},
+		Row{ID: "c", User: "alice", CreatedAt: s.now.Add(-time.Second), Context: `{"half`})
+	items := s.read(backend.Query{}).Items
+	var context map[string]string
+	if err := json.Unmarshal(items[0].Context, &context); err != nil || context["job_id"] != "7" || context["t"] != "<&>" {
+		s.t.Errorf("context %s: %v", items[0].Context, err)
+	}
+	if got := items[0].SeenAt.Format(backend.LegacyTime); got != "2026-11-24 01:02:03" {
+		s.t.Errorf("seen_at %s", got)
+	}
+	for _, n := range items[1:] {
+		if string(n.Context) != "{}" {
+			s.t.Errorf("%s: context %s, want {}", n.ID, n.Context)
+		}
+	}
+}
+
+func (s *suite) hostile() {
+	s.insert(5*time.Second, "a")
+	for _, place := range []string{`'`, `"`, `' OR '1'='1`, "%", "a%", "\U0001F600", "a' --", "A"} {
+		p := s.read(backend.Query{After: place})
+		s.want(p, "a")
+		if !p.Reset {
+			s.t.Errorf("%q was taken for a place", place)
+		}
+	}
+}
+
+func (s *suite) settled() {
+	s.insert(3*time.Hour, "old")
+	p := s.read(backend.Query{})
+	if c, _ := backend.Open(p.Place, "alice"); !c.Settled {
+		s.t.Error("an item of three hours is not settled")
+	}
+	s.insert(2*time.Hour, "later", "later2")
+	s.insert(time.Second, "new")
+	s.want(s.read(backend.Query{After: p.Place}), "later", "later2", "new")
+}

@@ -1,0 +1,133 @@
+// Package compat serves the legacy stream, GET /api/stream, to tabs that were
+// opened before the move: as bounded SSE responses made of polls.
+//
+// A stream is always answered with 200 and is never ended by a failing source or
+// cache; it ends at an event boundary, after a time that depends on how its
+// reader comes back, or when the gateway drains. Events carry the cursor behind
+// them as id, oldest first, so that a reader which was cut off loses nothing.
+package compat
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sluice/backend"
+)
+
+// Options of a Bridge. All durations are positive.
+type Options struct {
+	Source    backend.Source
+	Interval  time.Duration // between two reads of the source for one stream
+	Heartbeat time.Duration // at most so long between two writes
+	// MaxDuration ends streams of readers that came back with an id: they
+	// reconnect without anybody noticing.
+	MaxDuration time.Duration
+	// OldPageDuration ends the others, whose user sees every end as an error.
+	OldPageDuration time.Duration
+	Observer        Observer
+}
+
+// Observer is told what streams do. Its methods are called from many goroutines.
+type Observer interface {
+	StreamOpened()
+	StreamClosed(Reason)
+	Delivered(n int)
+	ReadFailed(error)
+}
+
+// Reason is why a stream ended.
+type Reason string
+
+// The reasons for the end of a stream.
+const (
+	Bounded Reason = "bounded" // its time was up
+	Drained Reason = "drained" // the gateway shuts down
+	Gone    Reason = "gone"    // the reader went away or stopped reading
+	Expired Reason = "expired" // its credential ran out
+)
+
+// Reasons lists all of them.
+var Reasons = []Reason{Bounded, Drained, Gone, Expired}
+
+const (
+	// replay is how many of the newest items a reader without a place gets, and
+	// how many are read at a time: the app's own numbers.
+	replay = 20
+	// shorten is by how much jitter may shorten a stream, so that streams opened
+	// together do not end together.
+	shorten = 0.07
+	// writeTimeout ends a stream whose reader does not read.
+	writeTimeout = 10 * time.Second
+
+	// EventSource retries without back-off, so never ask for less than a second.
+	retryFloor  = time.Second
+	retrySpread = 2 * time.Second
+	// While the source fails, readers that come back find nothing.
+	troubleFloor  = 10 * time.Second
+	troubleSpread = 10 * time.Second
+)
+
+// Bridge serves bounded streams. It is safe for concurrent use.
+type Bridge struct {
+	options Options
+	drain   chan struct{}
+	once    sync.Once
+	open    atomic.Int64
+}
+
+// New prepares a bridge.
+func New(o Options) *Bridge { return &Bridge{options: o, drain: make(chan struct{})} }
+
+// Drain ends every stream, now and from now on, at an event boundary. It returns
+// how many were open.
+func (b *Bridge) Drain() int {
+	b.once.Do(func() { close(b.drain) })
+	return int(b.open.Load())
+}
+
+// Place is where a request says its reader stands: Last-Event-ID, or what
+// clients that cannot set it put into the query. Empty when it does not say.
+func Place(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		return id
+	}
+	q := r.URL.Query()
+	if id := q.Get("last_event_id"); id != "" {
+		return id
+	}
+	return q.Get("lastEventId")
+}
+
+// Serve answers a request of a verified caller, whose credential is good until
+// expires. It returns when the stream has ended.
+func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller, expires time.Time) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+
+	s := &stream{
+		Options: b.options, caller: c, place: Place(r),
+		out: writer{w: w, control: http.NewResponseController(w)},
+	}
+	bound, reason := b.options.OldPageDuration, Bounded
+	if s.place != "" {
+		bound = b.options.MaxDuration
+	}
+	bound -= time.Duration(float64(bound) * shorten * rand.Float64())
+	if left := time.Until(expires); left < bound {
+		bound, reason = left, Expired
+	}
+	b.open.Add(1)
+	defer b.open.Add(-1)
+	b.options.Observer.StreamOpened()
+	b.options.Observer.StreamClosed(s.run(r.Context(), b.drain, bound, reason))
+}
+
+func jitter(floor, spread time.Duration) time.Duration {
+	return floor + time.Duration(rand.Int64N(int64(spread)))
+}

@@ -1,0 +1,103 @@
+// Package servertest starts real servers for tests: on free loopback ports, in
+// temporary folders, stopped at the end of the test.
+package servertest
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// FreePort returns a loopback port that was free a moment ago.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Redis is a redis-server of this test's own.
+type Redis struct {
+	Addr string
+	URL  string
+	cmd  *exec.Cmd
+	port int
+	dir  string
+}
+
+// StartRedis starts a redis-server that keeps nothing on disk.
+func StartRedis(t testing.TB) *Redis {
+	t.Helper()
+	port := FreePort(t)
+	r := &Redis{Addr: fmt.Sprintf("127.0.0.1:%d", port), port: port, dir: t.TempDir()}
+	r.URL = "redis://" + r.Addr + "/0"
+	r.Start(t)
+	t.Cleanup(r.Kill)
+	return r
+}
+
+// Start starts the server, again after Kill, and waits until it answers.
+func (r *Redis) Start(t testing.TB) {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("redis-server is not installed; ./scripts/test installs it")
+	}
+	r.cmd = exec.Command(path, "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--save", "", "--dir", r.dir)
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, "redis-server answers", func() bool { return ping(r.Addr) })
+}
+
+func ping(addr string) bool {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	answer := make([]byte, 5)
+	_, err = conn.Read(answer)
+	return err == nil && string(answer) == "+PONG"
+}
+
+// Kill ends the server at once, as a crash would.
+func (r *Redis) Kill() {
+	if r.cmd == nil {
+		return
+	}
+	_ = r.cmd.Process.Kill()
+	_ = r.cmd.Wait()
+	r.cmd = nil
+}
+
+// Freeze stops the server without closing its connections: it hangs.
+func (r *Redis) Freeze() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (r *Redis) Thaw() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
+
+// patience is how long Eventually waits; a machine under load is slow.
+const patience = 30 * time.Second
+
+// Eventually waits for a condition, and fails the test if it does not come true.
+func Eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if condition() {
+			return
+		}
+	}
+	t.Fatalf("not within %s: %s", patience, what)
+}

@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+)
+
+// recorder sits under gin's writer and remembers what was sent. Handlers that
+// pass a response through write to it directly: gin's own writer keeps back 1xx
+// responses and adds bodies of its own.
+type recorder struct {
+	http.ResponseWriter
+	status int // of the final response; 0 before it
+	bytes  int64
+
+	// What the handler says about the request, for its log line.
+	user    string
+	outcome string
+	err     error
+}
+
+// WriteHeader lets 1xx through and swallows what gin says after a handler that
+// wrote to the recorder itself.
+func (r *recorder) WriteHeader(status int) {
+	if r.status != 0 {
+		return
+	}
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach deadlines and Hijack.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Flush is what gin's writer looks for.
+func (r *recorder) Flush() { _ = r.FlushError() }
+
+// FlushError is what http.ResponseController looks for.
+func (r *recorder) FlushError() error {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return http.NewResponseController(r.ResponseWriter).Flush()
+}
+
+// recording makes every handler below run over a recorder, and writes one log
+// line a request: never a query, a cookie or a token.
+func recording(next http.Handler, log *zap.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := &recorder{ResponseWriter: w}
+		start := time.Now()
+		defer func() {
+			fault := recover()
+			if fault != nil && !errors.Is(asError(fault), http.ErrAbortHandler) {
+				log.Error("panic", zap.Any("panic", fault), zap.ByteString("stack", debug.Stack()))
+				rec.outcome = "panic"
+				if rec.status == 0 {
+					writeProblem(rec, http.StatusInternalServerError, "internal error")
+				}
+			}
+			logRequest(log, rec, r, time.Since(start))
+			if fault != nil && rec.outcome != "panic" {
+				panic(fault) // net/http cuts the connection, so that the client sees the cut
+			}
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+func asError(v any) error {
+	err, _ := v.(error)
+	return err
+}
+
+func logRequest(log *zap.Logger, rec *recorder, r *http.Request, took time.Duration) {
+	level := zap.InfoLevel
+	if rec.status >= http.StatusInternalServerError {
+		level = zap.WarnLevel
+	}
+	line := log.Check(level, "request")
+	if line == nil {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("method", r.Method), zap.String("path", r.URL.Path),
+		zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes), zap.Duration("took", took),
+		zap.String("outcome", rec.outcome),
+	}
+	if rec.user != "" {
+		fields = append(fields, zap.String("user", rec.user))
+	}
+	if rec.err != nil {
+		fields = append(fields, zap.Error(rec.err))
+	}
+	line.Write(fields...)
+}
+
+// below returns the recorder under gin's writer.
+func below(c *gin.Context) *recorder {
+	for w := http.ResponseWriter(c.Writer); ; {
+		if rec, ok := w.(*recorder); ok {
+			return rec
+		}
+		w = w.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
+	}
+}

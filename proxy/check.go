@@ -1,0 +1,111 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"sluice/proxy/config"
+	"sluice/rollout"
+)
+
+// checkTimeout bounds each look at something outside.
+const checkTimeout = 5 * time.Second
+
+type checkCommand struct {
+	configFlag `embed:""`
+}
+
+// Run prints a line for each thing that serving depends on, and fails if any is
+// wrong.
+func (k *checkCommand) Run(ctx context.Context, p Process) error {
+	c, err := k.load(p)
+	if err != nil {
+		return err
+	}
+	bad := 0
+	for _, item := range checklist(c) {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		verdict := "ok"
+		if err := item.look(ctx); err != nil {
+			verdict, bad = err.Error(), bad+1
+		}
+		cancel()
+		fmt.Fprintf(p.Stdout, "%-8s %s\n", item.name, verdict)
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of the above must be put right", bad)
+	}
+	return nil
+}
+
+type checkItem struct {
+	name string
+	look func(context.Context) error
+}
+
+func checklist(c config.Config) []checkItem {
+	items := []checkItem{
+		{"auth", func(context.Context) error { return c.CheckServe() }},
+		{"app", func(ctx context.Context) error { return checkApp(ctx, c) }},
+		{"store", func(ctx context.Context) error { return checkStore(ctx, c) }},
+	}
+	if c.Redis.URL.Value() != "" {
+		items = append(items, checkItem{"redis", func(ctx context.Context) error { return checkRedis(ctx, c) }})
+	}
+	if c.Rollout.Flags != "" {
+		items = append(items, checkItem{"flags", func(context.Context) error { return rollout.Check(c.Rollout.Flags) }})
+	}
+	return items
+}
+
+// checkApp asks the app's endpoint without a credential: 401 is the right answer.
+func checkApp(ctx context.Context, c config.Config) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Upstream.URL+"/api/notifications?limit=1", nil)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("upstream.url: %w", err)
+	}
+	_ = resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotFound && c.Store.Driver == "upstream":
+		return errors.New("upstream.url: the app has no /api/notifications, which store.driver: upstream reads")
+	case resp.StatusCode >= http.StatusInternalServerError:
+		return fmt.Errorf("upstream.url: the app answers %s to GET /api/notifications", resp.Status)
+	}
+	return nil
+}
+
+func checkStore(ctx context.Context, c config.Config) error {
+	s, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if p, ok := s.(pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
+func checkRedis(ctx context.Context, c config.Config) error {
+	cache, _, err := openCache(c)
+	if err != nil {
+		return err
+	}
+	defer cache.Close()
+	if err := cache.Ping(ctx); err != nil {
+		return fmt.Errorf("redis.url: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// assign puts a value into o's field of c: one text, or the texts of a list. Its errors do not name the key.
+func (o option) assign(c *Config, texts []string) error {
+	if err := o.checkBuilt(texts); err != nil {
+		return err
+	}
+	if o.fileOf != "" {
+		content, err := readSecret(texts[0])
+		if err != nil {
+			return err
+		}
+		texts = []string{content}
+	}
+	if err := o.checkTexts(texts); err != nil {
+		return err
+	}
+	value, err := o.parse(texts)
+	if err != nil {
+		return err
+	}
+	if err := o.checkRange(texts[0], value); err != nil {
+		return err
+	}
+	reflect.ValueOf(c).Elem().FieldByIndex(o.field).Set(value)
+	return nil
+}
+
+// checkBuilt refuses values whose feature does not exist yet.
+func (o option) checkBuilt(texts []string) error {
+	if o.wholeKeyLater() {
+		switch {
+		case slices.Equal(texts, o.defaults()):
+			return nil
+		case o.fallback == "":
+			return errors.New("not yet built; leave it empty")
+		}
+		return fmt.Errorf("not yet built; leave it at %s", o.fallback)
+	}
+	for _, text := range texts {
+		if slices.Contains(o.later, text) {
+			return fmt.Errorf("%s is not yet built; use %s", text, strings.Join(o.built(), " or "))
+		}
+	}
+	return nil
+}
+
+// wholeKeyLater says whether no value but the default is built.
+func (o option) wholeKeyLater() bool { return slices.Equal(o.later, []string{"*"}) }
+
+// built is the allowed values that exist.
+func (o option) built() []string {
+	return slices.DeleteFunc(slices.Clone(o.allowed), func(v string) bool { return slices.Contains(o.later, v) })
+}
+
+func (o option) checkTexts(texts []string) error {
+	if len(texts) == 0 {
+		return errors.New("is an empty list")
+	}
+	for _, text := range texts {
+		if len(o.allowed) > 0 && !slices.Contains(o.allowed, text) {
+			return fmt.Errorf("%q is not one of %s", text, strings.Join(o.allowed, ", "))
+		}
+		if o.check == "" {
+			continue
+		}
+		if err := checks[o.check](text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRange compares a number or duration with its limits.
+func (o option) checkRange(text string, value reflect.Value) error {
+	if o.low == "" {
+		return nil
+	}
+	low, _ := o.parse([]string{o.low})
+	high, _ := o.parse([]string{o.high})
+	if value.Int() < low.Int() || value.Int() > high.Int() {
+		return fmt.Errorf("%q is outside %s to %s", text, o.low, o.high)
+	}
+	return nil
+}
+
+// parse turns texts into a value of o's type. Its errors quote the text; a Secret takes any text, so none of them shows one.
+func (o option) parse(texts []string) (reflect.Value, error) {
+	target, text := reflect.New(o.typ), texts[0]
+	var err error
+	switch v := target.Interface().(type) {
+	case encoding.TextUnmarshaler:
+		err = v.UnmarshalText([]byte(text))
+	case *[]string:
+		*v = slices.Clone(texts)
+	case *string:
+		*v = text
+	case *bool:
+		if *v = text == "true"; !*v && text != "false" {
+			err = fmt.Errorf("%q is neither true nor false", text)
+		}
+	case *int:
+		if *v, err = strconv.Atoi(text); err != nil {
+			err = fmt.Errorf("%q is not a whole number", text)
+		}
+	case *time.Duration:
+		if *v, err = time.ParseDuration(text); err != nil {
+			err = fmt.Errorf("%q is not a duration such as 5s or 250ms", text)
+		}
+	default:
+		panic("config: " + o.key + " has a type that parse does not know")
+	}
+	return target.Elem(), err
+}

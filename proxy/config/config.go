@@ -1,0 +1,164 @@
+// Package config reads Sluice's configuration: defaults, a YAML file and the environment.
+//
+// [Config] is the only place where a key is named, with its default, its limits and its documentation. Everything else (how
+// the file and the environment are read, the [Reference] table) follows from its struct tags, which option.go describes.
+//
+// The environment beats the file, and the file beats the defaults. An empty environment variable counts as unset, so a blank
+// line in a deployment can never switch off a check that the file turned on; to empty a key, write "" in the file. Unknown
+// keys in the file are errors. Unknown SLUICE_ variables only warn, since Kubernetes injects some.
+//
+// Errors say where: "sluice.yaml:7:13: poll.interval: ...". They never show a secret.
+package config
+
+import (
+	"errors"
+	"time"
+)
+
+// Config is a complete configuration. One that [Load] returned without an error has been checked.
+type Config struct {
+	Listen   string   `key:"listen" default:"127.0.0.1:8080" check:"address" doc:"Public listener, host:port. Port 0 takes a free port; an empty host means every interface."`
+	Admin    Admin    `key:"admin"`
+	Upstream Upstream `key:"upstream"`
+	Store    Store    `key:"store"`
+	Redis    Redis    `key:"redis"`
+	Auth     Auth     `key:"auth"`
+	Poll     Poll     `key:"poll"`
+	Cache    Cache    `key:"cache"`
+	Compat   Compat   `key:"compat"`
+	Rollout  Rollout  `key:"rollout"`
+	Drain    Drain    `key:"drain"`
+	Log      Log      `key:"log"`
+}
+
+// Admin is the listener for operators.
+type Admin struct {
+	Listen string `key:"listen" default:"127.0.0.1:8081" check:"address" doc:"Admin listener, host:port; not the public one."`
+	Token  Secret `key:"token" default:"" file:"true" later:"*" doc:"Bearer token for admin requests that change something."`
+}
+
+// Upstream is the app behind Sluice.
+type Upstream struct {
+	URL     string        `key:"url" default:"http://127.0.0.1:8000" check:"app-url" doc:"The app: http or https, host and port only."`
+	Timeout time.Duration `key:"timeout" default:"10s" range:"100ms..5m" doc:"How long Sluice's own reads of the app may take. Requests that pass through have no limit."`
+}
+
+// Store says where notifications are read from.
+type Store struct {
+	Driver string `key:"driver" default:"upstream" allowed:"upstream,sqlite,postgres" later:"postgres" doc:"Where notifications are read: the app's own endpoint, or its database."`
+	DSN    Secret `key:"dsn" default:"" file:"true" doc:"For sqlite, the app's database: a path (relative to the working directory) or a file: URL. Empty for upstream."`
+}
+
+// Redis is the shared cache.
+type Redis struct {
+	URL     Secret        `key:"url" default:"" file:"true" check:"redis-url" doc:"The shared cache: redis://, rediss:// or unix://. Empty: in memory, which suits one replica."`
+	Timeout time.Duration `key:"timeout" default:"100ms" range:"1ms..5s" doc:"How long one Redis operation may take before the cache is left out."`
+}
+
+// Auth says how a request names its user.
+type Auth struct {
+	Mode       string   `key:"mode" default:"jwt" allowed:"jwt,forward,header" later:"forward,header" doc:"How a request names its user."`
+	Cookie     string   `key:"cookie" default:"access_token" check:"cookie-name" doc:"Cookie that carries the token; without it, the Authorization header is read."`
+	Claim      string   `key:"claim" default:"user_id" check:"present" doc:"Claim that names the user."`
+	Algorithms []string `key:"algorithms" default:"HS256" allowed:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" later:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Signature algorithms a token may use."`
+	Key        Secret   `key:"key" default:"" file:"true" doc:"The app's signing key. Needed to serve; should have at least 32 bytes."`
+	JWKSURL    string   `key:"jwks_url" default:"" later:"*" doc:"Where the public keys of tokens are published."`
+	Audience   string   `key:"audience" default:"" doc:"The aud a token must name. Empty: not checked."`
+	Issuer     string   `key:"issuer" default:"" doc:"The iss a token must name. Empty: not checked."`
+	ForwardURL string   `key:"forward_url" default:"/auth/me" later:"*" doc:"Endpoint of the app that names the user in mode forward."`
+}
+
+// Poll is what pollers are told. Intervals reach clients in whole seconds.
+type Poll struct {
+	Interval     time.Duration `key:"interval" default:"5s" range:"1s..1h" check:"whole-seconds" doc:"The usual time between two polls of a client, in whole seconds."`
+	Ceiling      time.Duration `key:"ceiling" default:"60s" range:"1s..1h" check:"whole-seconds" doc:"The longest interval clients are sent, in whole seconds; not below poll.interval."`
+	Paused       bool          `key:"paused" default:"false" doc:"Send every client to the ceiling."`
+	LimitDefault int           `key:"limit_default" default:"50" range:"1..100" doc:"Items in a page when the client names no limit; not above poll.limit_max."`
+	LimitMax     int           `key:"limit_max" default:"100" range:"1..100" doc:"Most items in a page. The app itself stops at 100."`
+}
+
+// Cache is the cache of each user's latest id.
+type Cache struct {
+	StalenessBound Bound `key:"staleness_bound" default:"auto" doc:"How old a cached answer may be: auto, or 0 to 10m. 0 turns the cache off; auto is the smaller of 2s and half of poll.interval."`
+	AuditRatio     int   `key:"audit_ratio" default:"1000" later:"*" doc:"One poll in this many bypasses the cache to check it."`
+}
+
+// Compat is the legacy stream as Sluice bridges it.
+type Compat struct {
+	MaxDuration     time.Duration `key:"max_duration" default:"25s" range:"1s..5m" doc:"How long a stream lasts for a client that reconnects with an id."`
+	OldPageDuration time.Duration `key:"old_page_duration" default:"290s" range:"1s..300s" doc:"How long a stream lasts for an old page, which shows every end as an error."`
+	Heartbeat       time.Duration `key:"heartbeat" default:"15s" range:"100ms..15s" doc:"Longest silence on a stream."`
+	InjectShim      bool          `key:"inject_shim" default:"false" later:"*" doc:"Add the polling client to the app's pages."`
+}
+
+// Rollout says who is on which transport.
+type Rollout struct {
+	Flags string `key:"flags" default:"" doc:"Flag file, relative to the working directory. Empty: everybody polls and the stream is bridged."`
+	Spec  string `key:"spec" default:"" later:"*" doc:"Rollout file, relative to the working directory."`
+}
+
+// Drain is how Sluice stops.
+type Drain struct {
+	Grace    time.Duration `key:"grace" default:"3s" range:"0..5m" doc:"How long Sluice keeps serving after it reports that it is not ready."`
+	Deadline time.Duration `key:"deadline" default:"15s" range:"1s..10m" doc:"When open requests are cut off, from the start of the drain; not before drain.grace."`
+}
+
+// Log is Sluice's own log.
+type Log struct {
+	Level  string `key:"level" default:"info" allowed:"debug,info,warn,error" doc:"Least severity that is logged."`
+	Format string `key:"format" default:"json" allowed:"json,console" doc:"One JSON object a line, or text for people."`
+}
+
+// Default returns the configuration of an empty file and an empty environment.
+func Default() Config {
+	var c Config
+	for _, o := range options {
+		if o.fileOf != "" {
+			continue
+		}
+		if err := o.assign(&c, o.defaults()); err != nil {
+			panic("config: default of " + o.key + ": " + err.Error()) // a fault in this file, which the tests catch
+		}
+	}
+	return c
+}
+
+// Load reads the configuration from file (none if "") and environ ("NAME=value", as from [os.Environ]).
+//
+// The error joins everything that is wrong with single keys or, when they are all right, with their combination; the Config
+// is then empty. Warnings, one line each, are about what works but was hardly meant, and come with or without an error.
+func Load(file string, environ []string) (c Config, warnings []string, err error) {
+	l := loader{config: Default(), set: map[string]setting{}}
+	if file != "" {
+		settings, errs := readYAML(file)
+		l.add(settings, errs)
+	}
+	settings, warnings := readEnv(environ)
+	l.add(settings, nil)
+	l.apply()
+	if len(l.errs) == 0 {
+		l.checkTogether()
+	}
+	if len(l.errs) > 0 {
+		return Config{}, append(warnings, l.warnings...), errors.Join(l.errs...)
+	}
+	return l.config, append(warnings, l.warnings...), nil
+}
+
+// CheckServe reports what is missing for serving requests. Load does not insist on it, so that a configuration can be looked
+// at before its secrets are in place.
+func (c Config) CheckServe() error {
+	if c.Auth.Mode == "jwt" && c.Auth.Key.Value() == "" {
+		return errors.New("auth.key: is empty; set it or auth.key_file, in the file or as SLUICE_AUTH_KEY or SLUICE_AUTH_KEY_FILE")
+	}
+	return nil
+}
+
+// StalenessBound is how old a cached answer may be; 0 means no cache. It resolves auto for a source that does not signal
+// changes: 2 s, or half the poll interval if that is shorter.
+func (c Config) StalenessBound() time.Duration {
+	if c.Cache.StalenessBound == Auto {
+		return min(2*time.Second, c.Poll.Interval/2)
+	}
+	return time.Duration(c.Cache.StalenessBound)
+}

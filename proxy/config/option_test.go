@@ -1,0 +1,189 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// samples has a value for every key that can be set: not the default, and with the keys it needs beside it.
+var samples = map[string]struct{ value, beside string }{
+	"listen":                   {value: "0.0.0.0:9000"},
+	"admin.listen":             {value: ":9001"},
+	"upstream.url":             {value: "https://app.example:8443/"},
+	"upstream.timeout":         {value: "1m30s"},
+	"store.driver":             {value: "sqlite", beside: "store.dsn=app.db"},
+	"store.dsn":                {value: "file:app.db?mode=ro", beside: "store.driver=sqlite"},
+	"store.dsn_file":           {value: "FILE", beside: "store.driver=sqlite"},
+	"redis.url":                {value: "rediss://user:pass@cache.example:6380/2"},
+	"redis.url_file":           {value: "FILE"},
+	"redis.timeout":            {value: "250ms"},
+	"auth.cookie":              {value: "sid"},
+	"auth.claim":               {value: "sub"},
+	"auth.algorithms":          {value: "HS512,HS384"},
+	"auth.key":                 {value: "0123"},
+	"auth.key_file":            {value: "FILE"},
+	"auth.audience":            {value: "web"},
+	"auth.issuer":              {value: "https://issuer.example"},
+	"poll.interval":            {value: "10s"},
+	"poll.ceiling":             {value: "2m"},
+	"poll.paused":              {value: "true"},
+	"poll.limit_default":       {value: "20"},
+	"poll.limit_max":           {value: "80"},
+	"cache.staleness_bound":    {value: "1500ms"},
+	"compat.max_duration":      {value: "20s"},
+	"compat.old_page_duration": {value: "1s"},
+	"compat.heartbeat":         {value: "100ms"},
+	"rollout.flags":            {value: "flags.json"},
+	"drain.grace":              {value: "0"},
+	"drain.deadline":           {value: "1m"},
+	"log.level":                {value: "debug"},
+	"log.format":               {value: "console"},
+}
+
+// fileContents is what the file forms read in TestRoundTrip.
+var fileContents = map[string]string{"store.dsn_file": "app.db", "redis.url_file": "redis://cache", "auth.key_file": "filekey"}
+
+// withoutSample says whether only the default of an option is built.
+func withoutSample(o option) bool { return o.wholeKeyLater() || o.key == "auth.mode" }
+
+func TestEveryOptionIsDescribed(t *testing.T) {
+	keys, names := map[string]bool{}, map[string]bool{}
+	for _, o := range options {
+		if keys[o.key] || names[o.env] {
+			t.Errorf("%s or %s exists twice", o.key, o.env)
+		}
+		keys[o.key], names[o.env] = true, true
+		if o.doc == "" || !strings.HasSuffix(o.doc, ".") || strings.Contains(o.doc, "|") {
+			t.Errorf("%s: doc %q should be a sentence without |", o.key, o.doc)
+		}
+		if strings.Contains(o.key, "..") || strings.HasSuffix(o.key, ".") {
+			t.Errorf("%q: a field has no key", o.key)
+		}
+		if o.check != "" && checks[o.check] == nil {
+			t.Errorf("%s: no check %q", o.key, o.check)
+		}
+		for _, limit := range []string{o.low, o.high} {
+			if _, err := o.parse([]string{limit}); o.low != "" && err != nil {
+				t.Errorf("%s: limit: %v", o.key, err)
+			}
+		}
+		if _, ok := samples[o.key]; ok == withoutSample(o) {
+			t.Errorf("%s: sample %v, but can be set to more than the default: %v", o.key, ok, !ok)
+		}
+	}
+}
+
+func TestSecretsHaveFileForms(t *testing.T) {
+	for _, key := range []string{"admin.token", "auth.key", "store.dsn", "redis.url"} {
+		if !isKey(key + "_file") {
+			t.Errorf("%s has no file form", key)
+		}
+	}
+	for _, o := range options {
+		if o.hasFile && o.typ != reflect.TypeFor[Secret]() {
+			t.Errorf("%s has a file form, but would be printed", o.key)
+		}
+	}
+}
+
+// TestRoundTrip sets every key through the environment and through YAML and finds it in its field.
+func TestRoundTrip(t *testing.T) {
+	for _, o := range options {
+		if withoutSample(o) {
+			continue
+		}
+		t.Run(o.key, func(t *testing.T) {
+			sample := samples[o.key]
+			text := sample.value
+			if o.fileOf != "" {
+				text = write(t, "secret", fileContents[o.key]+"\n")
+			}
+			var beside []string
+			if key, value, ok := strings.Cut(sample.beside, "="); ok {
+				beside = append(beside, envName(key)+"="+value)
+			}
+			fromEnv := mustLoad(t, "", append(beside, o.env+"="+text)...)
+			fromYAML := mustLoad(t, asYAML(o, text), beside...)
+			if !reflect.DeepEqual(fromEnv, fromYAML) {
+				t.Errorf("environment gives %+v\nYAML gives %+v", fromEnv, fromYAML)
+			}
+			want := sample.value
+			if o.fileOf != "" {
+				want = fileContents[o.key]
+			}
+			if got := fieldText(o, fromEnv); got != want {
+				t.Errorf("field holds %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// asYAML writes one key in nested form, unquoted.
+func asYAML(o option, text string) string {
+	if o.list() {
+		text = "[" + text + "]"
+	}
+	section, name, nested := strings.Cut(o.key, ".")
+	if !nested {
+		return section + ": " + text + "\n"
+	}
+	return section + ":\n  " + name + ": " + text + "\n"
+}
+
+// fieldText is a field as samples write it.
+func fieldText(o option, c Config) string {
+	field := reflect.ValueOf(c).FieldByIndex(o.field)
+	switch v := field.Interface().(type) {
+	case Secret:
+		return v.Value()
+	case []string:
+		return strings.Join(v, ",")
+	}
+	sample, err := o.parse([]string{samples[o.key].value})
+	if err == nil && sample.Equal(field) {
+		return samples[o.key].value
+	}
+	return "something else"
+}
+
+func TestNotYetBuilt(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ key, value, want string }{
+		{"admin.token", "t", "not yet built; leave it empty"},
+		{"admin.token_file", filepath.Join(dir, "token"), "not yet built; leave it empty"},
+		{"store.driver", "postgres", "postgres is not yet built; use upstream or sqlite"},
+		{"auth.mode", "forward", "forward is not yet built; use jwt"},
+		{"auth.mode", "header", "header is not yet built; use jwt"},
+		{"auth.algorithms", "HS256,RS256", "RS256 is not yet built; use HS256 or HS384 or HS512"},
+		{"auth.jwks_url", "https://issuer.example/jwks", "not yet built; leave it empty"},
+		{"auth.forward_url", "/me", "not yet built; leave it at /auth/me"},
+		{"cache.audit_ratio", "10", "not yet built; leave it at 1000"},
+		{"compat.inject_shim", "true", "not yet built; leave it at false"},
+		{"rollout.spec", "rollout.yaml", "not yet built; leave it empty"},
+	}
+	for _, test := range tests {
+		_, _, problem := load(t, "", envName(test.key)+"="+test.value)
+		if want := envName(test.key) + ": " + test.key + ": " + test.want; problem != want {
+			t.Errorf("%s=%s: got %q, want %q", test.key, test.value, problem, want)
+		}
+	}
+}
+
+// TestDefaultsCanBeWritten lets people spell out a default, of features that are not built as well.
+func TestDefaultsCanBeWritten(t *testing.T) {
+	for _, o := range options {
+		text := o.fallback
+		if text == "" {
+			text = `""`
+		}
+		if got := mustLoad(t, asYAML(o, text)); !reflect.DeepEqual(got, Default()) {
+			t.Errorf("%s: %s gives %+v, want the defaults", o.key, text, got)
+		}
+	}
+}

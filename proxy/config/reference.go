@@ -1,0 +1,48 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reference is a Markdown table of every key with its default, its environment variable and what it does, in the order of
+// [Config].
+func Reference() string {
+	var b strings.Builder
+	b.WriteString("| Key | Default | Environment variable | What it does |\n|---|---|---|---|\n")
+	for _, o := range options {
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s |\n", o.key, o.shownDefault(), o.env, o.description())
+	}
+	return b.String()
+}
+
+func (o option) shownDefault() string {
+	if o.fallback == "" {
+		return ""
+	}
+	return "`" + o.fallback + "`"
+}
+
+// description is the documentation with what the other tags say.
+func (o option) description() string {
+	parts := []string{o.doc}
+	if built := o.built(); len(built) > 0 {
+		kind := "One of"
+		if o.list() {
+			kind = "Any of"
+		}
+		parts = append(parts, kind+" "+code(built)+".")
+	}
+	if o.low != "" {
+		parts = append(parts, fmt.Sprintf("From %s to %s.", o.low, o.high))
+	}
+	switch {
+	case o.wholeKeyLater():
+		parts = append(parts, "Not yet built.")
+	case len(o.later) > 0:
+		parts = append(parts, "Not yet built: "+code(o.later)+".")
+	}
+	return strings.Join(parts, " ")
+}
+
+func code(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// checks are the tests of single values that the check tag names. Their errors follow the key. Those of secrets and of URLs,
+// which may hold a password, must not quote the value or wrap an error that does.
+var checks = map[string]func(text string) error{
+	"address":       checkAddress,
+	"app-url":       checkAppURL,
+	"cookie-name":   checkCookieName,
+	"present":       checkPresent,
+	"redis-url":     checkRedisURL,
+	"whole-seconds": checkWholeSeconds,
+}
+
+func checkAddress(text string) error {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", text)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q has no port from 0 to 65535", text)
+	}
+	return nil
+}
+
+func checkAppURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return errors.New("is not a URL such as http://127.0.0.1:8000")
+	}
+	if u.User != nil || (u.Path != "" && u.Path != "/") || strings.ContainsAny(text, "?#") {
+		return errors.New("must be scheme, host and port only, without user, path, query or fragment")
+	}
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil && u.Port() != "" {
+		return errors.New("has a port above 65535")
+	}
+	return nil
+}
+
+// checkCookieName follows RFC 6265, section 4.1.1.
+func checkCookieName(text string) error {
+	if (&http.Cookie{Name: text}).Valid() != nil {
+		return fmt.Errorf("%q is not a cookie name", text)
+	}
+	return nil
+}
+
+func checkPresent(text string) error {
+	if text == "" {
+		return errors.New("is empty")
+	}
+	return nil
+}
+
+func checkRedisURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	if severalServers(text) {
+		return errors.New("sentinel and cluster forms are not yet built; name one server")
+	}
+	if _, err := redis.ParseURL(text); err != nil {
+		return errors.New("is not a URL such as redis://127.0.0.1:6379/0, rediss://host:6379 or unix:///run/redis.sock")
+	}
+	return nil
+}
+
+// severalServers recognises the URLs by which Redis clients name a sentinel or a cluster.
+func severalServers(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil {
+		scheme, _, _ := strings.Cut(text, ":")
+		u = &url.URL{Scheme: scheme}
+	}
+	query := u.Query()
+	return strings.Contains(u.Scheme, "sentinel") || strings.Contains(u.Scheme, "cluster") ||
+		query.Has("addr") || query.Has("master_name") || strings.Contains(u.Host, ",")
+}
+
+// checkWholeSeconds leaves texts that are no duration to the parser.
+func checkWholeSeconds(text string) error {
+	if d, err := time.ParseDuration(text); err == nil && d%time.Second != 0 {
+		return fmt.Errorf("%q is not whole seconds", text)
+	}
+	return nil
+}
+
+// minKey is the least size of an HS256 key (RFC 7518, section 3.2), in bytes.
+const minKey = 32
+
+// checkTogether holds the rules between keys. All keys must be right by themselves.
+func (l *loader) checkTogether() {
+	c := l.config
+	l.require(!sameAddress(c.Listen, c.Admin.Listen), "must not be the same address", "admin.listen", "listen")
+	l.checkStore()
+	l.require(c.Poll.Ceiling >= c.Poll.Interval, "poll.ceiling must not be below poll.interval", "poll.ceiling", "poll.interval")
+	l.require(c.Poll.LimitDefault <= c.Poll.LimitMax, "poll.limit_default must not be above poll.limit_max", "poll.limit_default", "poll.limit_max")
+	l.require(c.Drain.Deadline >= c.Drain.Grace, "drain.deadline must not be below drain.grace", "drain.deadline", "drain.grace")
+	if n := len(c.Auth.Key.Value()); n > 0 && n < minKey {
+		l.warnings = append(l.warnings, fmt.Sprintf("%s: auth.key: shorter than %d bytes; a short key can be guessed", l.origin("auth.key"), minKey))
+	}
+}
+
+// require notes an error if a rule between keys does not hold. Of these keys the error names the first that was set.
+func (l *loader) require(holds bool, rule string, keys ...string) {
+	if holds {
+		return
+	}
+	for _, key := range keys {
+		if at := l.origin(key); at != "" {
+			l.errs = append(l.errs, fmt.Errorf("%s: %s: %s", at, key, rule))
+			return
+		}
+	}
+	panic("config: the defaults break the rule: " + rule) // a fault in config.go, which the tests catch
+}
+
+func (l *loader) checkStore() {
+	dsn := l.config.Store.DSN.Value()
+	switch l.config.Store.Driver {
+	case "upstream":
+		l.require(dsn == "", "store.driver upstream takes no store.dsn", "store.dsn", "store.driver")
+	case "sqlite":
+		l.require(dsn != "", "store.driver sqlite needs store.dsn, the path of the app's database", "store.driver")
+		l.require(strings.HasPrefix(dsn, "file:") || !strings.Contains(dsn, "://"), "store.driver sqlite takes a path or a file: URL", "store.dsn")
+	}
+}
+
+// sameAddress says whether two listeners would want the same port of the same interface. Port 0 is never the same.
+func sameAddress(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	numberA, _ := strconv.Atoi(portA)
+	numberB, _ := strconv.Atoi(portB)
+	return numberA == numberB && numberA != 0 && (hostA == hostB || everyInterface(hostA) || everyInterface(hostB))
+}
+
+func everyInterface(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || (ip != nil && ip.IsUnspecified())
+}

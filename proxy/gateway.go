@@ -1,0 +1,172 @@
+// Package proxy is Sluice's HTTP edge: it decides which requests are Sluice's
+// and passes all others to the app, wires the other packages together, and owns
+// the process. Nothing else knows of gin, zap or Prometheus.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+
+	"sluice/backend"
+	"sluice/backend/latest"
+	"sluice/compat"
+	"sluice/proxy/auth"
+	"sluice/proxy/config"
+	"sluice/rollout"
+)
+
+// Gateway is one running Sluice.
+type Gateway struct {
+	config  config.Config
+	log     *zap.Logger
+	metrics *metrics
+
+	auth   *auth.Verifier
+	flags  *rollout.Flags
+	store  store
+	cache  latest.Cache
+	source backend.Source // the store behind the cache
+	bridge *compat.Bridge
+	app    http.Handler
+
+	limits         limits
+	interval       int // seconds
+	intervalHeader []string
+	draining       atomic.Bool
+}
+
+// New opens everything a gateway needs; a flag file that is missing or bad is an
+// error. The app, its database and Redis may still be down.
+func New(c config.Config, log *zap.Logger) (*Gateway, error) {
+	if err := c.CheckServe(); err != nil {
+		return nil, err
+	}
+	app, err := url.Parse(c.Upstream.URL)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		config: c, log: log, metrics: newMetrics(),
+		auth:   newVerifier(c),
+		limits: limits{c.Poll.LimitDefault, c.Poll.LimitMax},
+		app:    newAppProxy(app, log),
+	}
+	advised := c.Poll.Interval
+	if c.Poll.Paused {
+		advised = c.Poll.Ceiling
+	}
+	g.interval, g.intervalHeader = wholeSeconds(advised)
+	g.metrics.advised.Set(advised.Seconds())
+	if err := g.open(); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+// open opens what has to be closed again.
+func (g *Gateway) open() (err error) {
+	c := g.config
+	if g.flags, err = rollout.Open(c.Rollout.Flags, rollout.Options{OnEvaluation: g.evaluated, OnReload: g.reloaded}); err != nil {
+		return err
+	}
+	g.metrics.flagReload.Set(1)
+	if g.store, err = openStore(c); err != nil {
+		return err
+	}
+	var layer string
+	if g.cache, layer, err = openCache(c); err != nil {
+		return err
+	}
+	g.metrics.forSource(c.Store.Driver, layer)
+	g.source = latest.NewReader(
+		measured{g.store, c.Store.Driver, g.metrics}, g.cache, c.StalenessBound(),
+		func(r latest.Result) { g.metrics.latestRequests.WithLabelValues(layer, string(r)).Inc() })
+	g.bridge = compat.New(compat.Options{
+		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
+		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
+		Observer: bridgeObserver{streamMetrics{g.metrics}, g.log},
+	})
+	return nil
+}
+
+// Close releases what New opened. Nothing may be served any more.
+func (g *Gateway) Close() error {
+	var errs []error
+	if g.cache != nil {
+		errs = append(errs, g.cache.Close())
+	}
+	if g.store != nil {
+		errs = append(errs, g.store.Close())
+	}
+	if g.flags != nil {
+		g.flags.Close()
+	}
+	return errors.Join(errs...)
+}
+
+func newVerifier(c config.Config) *auth.Verifier {
+	return auth.New(auth.Options{
+		Cookie: c.Auth.Cookie, Claim: c.Auth.Claim, Algorithms: c.Auth.Algorithms,
+		Key: []byte(c.Auth.Key.Value()), Audience: c.Auth.Audience, Issuer: c.Auth.Issuer,
+	})
+}
+
+// identify returns whose request it is. If it says false, the request has been
+// answered: by the app, as on day one, or with 401 where there is no flag file or
+// our own client asks.
+func (g *Gateway) identify(c *gin.Context) (auth.Identity, bool) {
+	id, err := g.auth.Authenticate(c.Request)
+	rec := below(c)
+	if err == nil {
+		rec.user = id.User
+		return id, true
+	}
+	rec.err = err
+	if g.flags.Named() && clientOf(c.Request) == "native" {
+		g.pass(c)
+		return id, false
+	}
+	rec.outcome = "unauthorized"
+	writeProblem(rec, http.StatusUnauthorized, "authentication required")
+	return id, false
+}
+
+// pass hands a request to the app.
+func (g *Gateway) pass(c *gin.Context) {
+	c.Status(http.StatusOK) // or gin would add its own page to a 404 of the app
+	rec := below(c)
+	rec.outcome = "passed"
+	g.app.ServeHTTP(rec, c.Request)
+}
+
+func (g *Gateway) evaluated(flag, variant, reason string) {
+	g.metrics.flagEvaluations.WithLabelValues(flag, variant, reason).Inc()
+}
+
+func (g *Gateway) reloaded(err error) {
+	if err != nil {
+		g.metrics.flagReload.Set(0)
+		g.log.Error("flag file refused, the last good one stays", zap.Error(err))
+		return
+	}
+	g.metrics.flagReload.Set(1)
+	g.log.Info("flag file loaded", zap.String("file", g.config.Rollout.Flags))
+}
+
+// ready reports what keeps the gateway from serving well. A cache that is down
+// is no reason: polls go past it.
+func (g *Gateway) ready(ctx context.Context) error {
+	if g.draining.Load() {
+		return errors.New("draining")
+	}
+	if p, ok := g.store.(pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"sluice/backend/sqlstore"
+	"sluice/proxy/config"
+)
+
+// Process is what a program gets from its surroundings, so that all of it runs
+// in a test.
+type Process struct {
+	Args           []string // without the program's name
+	Environ        []string
+	Stdout, Stderr io.Writer
+	Sample         SampleApp // the app that demo puts behind the gateway
+}
+
+// cli is the command line.
+type cli struct {
+	Serve   serveCommand   `cmd:"" help:"Run the gateway."`
+	Check   checkCommand   `cmd:"" help:"Tell what is wrong with the configuration and what it points at."`
+	Migrate migrateCommand `cmd:"" help:"Add Sluice's two indexes to the app's database."`
+	Demo    demoCommand    `cmd:"" help:"Run a sample app behind the gateway."`
+}
+
+// configFlag is shared by all commands that read the configuration.
+type configFlag struct {
+	Config string `placeholder:"FILE" help:"Configuration file. Without it: defaults and SLUICE_ variables."`
+}
+
+// Main runs the program and returns its exit status: 0, 1 for a failure, 2 for a
+// command line that cannot be understood. It stops at SIGINT, SIGTERM or when ctx
+// ends; a second signal kills.
+func Main(ctx context.Context, p Process) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("sluice"),
+		kong.Description("Moves browser notifications from SSE to HTTP polling, in front of the app."),
+		kong.Writers(p.Stdout, p.Stderr), kong.Exit(func(status int) { exited = status }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		panic(err) // the struct above
+	}
+	command, err := parser.Parse(p.Args)
+	if exited >= 0 {
+		return exited // --help
+	}
+	if err != nil {
+		fmt.Fprintf(p.Stderr, "sluice: %v\nRun sluice --help for the commands.\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	command.BindTo(ctx, (*context.Context)(nil))
+	if err := command.Run(p); err != nil {
+		fmt.Fprintf(p.Stderr, "sluice: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nsluice: "))
+		return 1
+	}
+	return 0
+}
+
+// load reads the configuration and prints its warnings.
+func (f configFlag) load(p Process) (config.Config, error) {
+	c, warnings, err := config.Load(f.Config, p.Environ)
+	for _, w := range warnings {
+		fmt.Fprintf(p.Stderr, "sluice: warning: %s\n", w)
+	}
+	return c, err
+}
+
+type serveCommand struct {
+	configFlag `embed:""`
+}
+
+// Run serves until ctx ends.
+func (s *serveCommand) Run(ctx context.Context, p Process) error {
+	c, err := s.load(p)
+	if err != nil {
+		return err
+	}
+	return runGateway(ctx, c, p.Stderr, func(listeners) {})
+}
+
+// runGateway runs one gateway from start to drain. opened is told where it
+// listens.
+func runGateway(ctx context.Context, c config.Config, logs io.Writer, opened func(listeners)) (err error) {
+	log, err := newLogger(c.Log, logs)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Sync() }() // fails on terminals, where it has no meaning
+	g, err := New(c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	l, err := g.listen()
+	if err != nil {
+		return err
+	}
+	opened(l)
+	return g.serve(ctx, l)
+}
+
+type migrateCommand struct {
+	configFlag `embed:""`
+}
+
+// Run adds the indexes.
+func (m *migrateCommand) Run(ctx context.Context, p Process) error {
+	c, err := m.load(p)
+	if err != nil {
+		return err
+	}
+	if c.Store.Driver != "sqlite" {
+		return fmt.Errorf("store.driver: %s has no database to migrate; set it to sqlite, and store.dsn to the app's database", c.Store.Driver)
+	}
+	if err := sqlstore.Migrate(ctx, c.Store.DSN.Value()); err != nil {
+		return err
+	}
+	fmt.Fprintln(p.Stdout, "Both indexes are in place.")
+	return nil
+}

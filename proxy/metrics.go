@@ -1,0 +1,116 @@
+package proxy
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sluice/backend"
+	"sluice/backend/latest"
+	"sluice/compat"
+)
+
+// Label values. They all exist from the start, so that a rate over a label that
+// has not happened yet is 0 and not absent.
+var (
+	clients     = []string{"native", "sluice", "drop-in"} // by the Sluice-Client header
+	pollResults = []string{"items", "empty", "reset", "throttled", "error"}
+	transports  = []string{"poll", "bridge"}
+	checks      = []backend.Check{backend.CheckEqual, backend.CheckLate, backend.CheckGap, backend.CheckBare}
+	lookups     = []latest.Result{latest.Hit, latest.Stale, latest.Differs, latest.Absent, latest.Failed}
+	outcomes    = []string{"ok", string(backend.Unauthorized), string(backend.OutOfReach), string(backend.BadAnswer),
+		string(backend.Unavailable), string(backend.TooLate), string(backend.Canceled)}
+)
+
+// pollBuckets are in seconds: a poll from memory takes 0.1 ms, one through the
+// app up to its time-out.
+var pollBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// metrics are all of Sluice's own. Their names are API: a golden test holds them.
+// None has a user, an id or a path for a label.
+type metrics struct {
+	registry *prometheus.Registry
+
+	polls           *prometheus.CounterVec
+	pollDuration    *prometheus.HistogramVec
+	advised         prometheus.Gauge
+	sourceRequests  *prometheus.CounterVec
+	sourceDuration  *prometheus.HistogramVec
+	delivered       *prometheus.CounterVec
+	cursorChecks    *prometheus.CounterVec
+	latestRequests  *prometheus.CounterVec
+	streams         prometheus.Gauge
+	streamCloses    *prometheus.CounterVec
+	flagEvaluations *prometheus.CounterVec
+	flagReload      prometheus.Gauge
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry:        prometheus.NewRegistry(),
+		polls:           counter("polls_total", "Polls answered by Sluice.", "client", "result"),
+		pollDuration:    histogram("poll_duration_seconds", "Time to answer a poll.", "client"),
+		advised:         gauge("poll_interval_advised_seconds", "The X-Poll-Interval that clients are sent."),
+		sourceRequests:  counter("source_requests_total", "Reads of the source.", "source", "outcome"),
+		sourceDuration:  histogram("source_request_duration_seconds", "Time of one read of the source.", "source"),
+		delivered:       counter("notifications_delivered_total", "Notifications sent to clients, repeats included.", "transport"),
+		cursorChecks:    counter("cursor_checks_total", "Cursors compared with the rows behind them.", "result"),
+		latestRequests:  counter("latest_requests_total", "Polls looked up in the latest-id cache.", "layer", "result"),
+		streams:         gauge("compat_streams", "Bridged streams now open."),
+		streamCloses:    counter("compat_stream_closes_total", "Bridged streams that have ended.", "reason"),
+		flagEvaluations: counter("flag_evaluations_total", "Flag evaluations.", "flag", "variant", "reason"),
+		flagReload:      gauge("flag_config_last_reload_successful", "Whether the flag file, as it is now, could be loaded."),
+	}
+	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.cursorChecks,
+		m.latestRequests, m.streams, m.streamCloses, m.flagEvaluations, m.flagReload,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, c := range clients {
+		for _, r := range pollResults {
+			m.polls.WithLabelValues(c, r)
+		}
+		m.pollDuration.WithLabelValues(c)
+	}
+	preset(m.delivered, transports)
+	preset(m.cursorChecks, checks)
+	preset(m.streamCloses, compat.Reasons)
+	return m
+}
+
+const namespace = "sluice"
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: pollBuckets}, labels)
+}
+
+func preset[S ~string](c *prometheus.CounterVec, values []S, before ...string) {
+	for _, v := range values {
+		c.WithLabelValues(append(before, string(v))...)
+	}
+}
+
+// forSource presets what depends on the configuration: the source's name and the
+// cache's layer.
+func (m *metrics) forSource(source, layer string) {
+	preset(m.sourceRequests, outcomes, source)
+	m.sourceDuration.WithLabelValues(source)
+	preset(m.latestRequests, lookups, layer)
+}
+
+// streamMetrics reports the bridge to its metrics.
+type streamMetrics struct{ *metrics }
+
+func (m streamMetrics) StreamOpened() { m.streams.Inc() }
+
+func (m streamMetrics) StreamClosed(r compat.Reason) {
+	m.streams.Dec()
+	m.streamCloses.WithLabelValues(string(r)).Inc()
+}
+
+func (m streamMetrics) Delivered(n int) { m.delivered.WithLabelValues("bridge").Add(float64(n)) }

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// idleConnsPerApp keeps connections to the app open; net/http's default of two
+// nearly doubles the cost of proxying.
+const idleConnsPerApp = 256
+
+// newAppProxy passes requests to the app. The app sees what it would see without
+// Sluice, and the client gets what the app said; only hop-by-hop fields and
+// X-Forwarded-For differ.
+func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
+	errorLog, err := zap.NewStdLogAt(log.Named("pass"), zap.WarnLevel)
+	if err != nil {
+		panic(err) // only an unknown level is refused
+	}
+	p := &httputil.ReverseProxy{
+		Transport: &http.Transport{
+			// No proxy from the environment, no compression of our own.
+			DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			DisableCompression:    true,
+			MaxIdleConns:          idleConnsPerApp,
+			MaxIdleConnsPerHost:   idleConnsPerApp,
+			IdleConnTimeout:       90 * time.Second,
+			TLSHandshakeTimeout:   10 * time.Second,
+			ExpectContinueTimeout: time.Second,
+		},
+		Rewrite:      func(pr *httputil.ProxyRequest) { rewrite(pr, app) },
+		ErrorHandler: appFailed,
+		ErrorLog:     errorLog,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Present but empty: net/http shall not add what the app left out. What the
+		// app sent is added to these.
+		w.Header()["Date"] = nil
+		w.Header()["Content-Type"] = nil
+		p.ServeHTTP(w, r)
+	})
+}
+
+// rewrite undoes what ReverseProxy changes for safety's sake before it gets
+// here: the app behind Sluice must be the app alone.
+func rewrite(pr *httputil.ProxyRequest, app *url.URL) {
+	pr.Out.URL.Scheme, pr.Out.URL.Host = app.Scheme, app.Host
+	pr.Out.Host = pr.In.Host
+	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
+	pr.Out.URL.ForceQuery = pr.In.URL.ForceQuery
+	keepPath(pr.Out.URL, pr.In.RequestURI)
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+		if v, ok := pr.In.Header[name]; ok {
+			pr.Out.Header[name] = v
+		}
+	}
+	if host, _, err := net.SplitHostPort(pr.In.RemoteAddr); err == nil {
+		before := append([]string(nil), pr.Out.Header["X-Forwarded-For"]...)
+		pr.Out.Header.Set("X-Forwarded-For", strings.Join(append(before, host), ", "))
+	}
+}
+
+// keepPath sends the path's bytes as they came. net/url would escape some of
+// them, such as " and |; Opaque is written as it is, but must not begin with //.
+func keepPath(out *url.URL, requestURI string) {
+	path, _, _ := strings.Cut(requestURI, "?")
+	if path != out.EscapedPath() && strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") {
+		out.Opaque = path
+	}
+}
+
+// appFailed answers a request that did not get through to the app.
+func appFailed(w http.ResponseWriter, r *http.Request, err error) {
+	if rec, ok := w.(*recorder); ok {
+		rec.err = err
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		w.WriteHeader(499) // the client went away; for the log
+	case errors.Is(err, context.DeadlineExceeded):
+		writeProblem(w, http.StatusGatewayTimeout, "the app did not answer in time")
+	default:
+		writeProblem(w, http.StatusBadGateway, "the app does not answer")
+	}
+}

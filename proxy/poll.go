@@ -1,0 +1,123 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"sluice/backend"
+	"sluice/rollout"
+)
+
+// answer is the body of a poll: what says nothing is left out.
+type answer struct {
+	Notifications []backend.Notification `json:"notifications"`
+	Cursor        string                 `json:"cursor,omitempty"`
+	HasMore       bool                   `json:"has_more,omitempty"`
+	Reset         bool                   `json:"reset,omitempty"`
+}
+
+var emptyAnswer = []byte(`{"notifications":[]}`)
+
+// poll serves GET /api/notifications for users who poll and for our own client;
+// the app answers everybody else.
+func (g *Gateway) poll(c *gin.Context) {
+	start := time.Now()
+	rec, client := below(c), clientOf(c.Request)
+	id, ok := g.identify(c)
+	if !ok {
+		return
+	}
+	transport := g.flags.Transport(c.Request.Context(), id.User)
+	if transport != rollout.Poll && client == "native" {
+		g.pass(c)
+		return
+	}
+	result := g.answerPoll(c, rec, id.Caller, transport)
+	rec.outcome = "poll: " + result
+	g.metrics.polls.WithLabelValues(client, result).Inc()
+	g.metrics.pollDuration.WithLabelValues(client).Observe(time.Since(start).Seconds())
+}
+
+// answerPoll returns the poll's result as metrics name it.
+func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) string {
+	q, err := parseQuery(c.Request.URL.RawQuery, g.limits)
+	if err != nil {
+		rec.err = err
+		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
+		return "error"
+	}
+	page, err := g.source.Read(c.Request.Context(), who, q)
+	if err != nil {
+		rec.err = err
+		writeFault(c.Writer, err, g.interval)
+		return "error"
+	}
+	h := c.Writer.Header()
+	h["Content-Type"] = jsonType
+	h["Cache-Control"] = noStore
+	h["X-Poll-Interval"] = g.intervalHeader
+	h["Sluice-Transport"] = transportHeader[transport]
+	return g.writePage(c, q, page)
+}
+
+func (g *Gateway) writePage(c *gin.Context, q backend.Query, p backend.Page) string {
+	cursor := p.Place
+	if len(p.Items) == 0 && cursor == q.After {
+		cursor = "" // an empty page carries a cursor only if it changed
+	}
+	if len(p.Items) == 0 && cursor == "" && !p.Reset {
+		_, _ = c.Writer.Write(emptyAnswer)
+		return "empty"
+	}
+	items := slices.Clone(p.Items) // the page may be shared with other polls
+	slices.Reverse(items)
+	if items == nil {
+		items = []backend.Notification{}
+	}
+	body, err := json.Marshal(answer{items, cursor, p.More, p.Reset})
+	if err != nil {
+		below(c).err = err
+		writeProblem(c.Writer, http.StatusInternalServerError, "the notifications could not be written")
+		return "error"
+	}
+	_, _ = c.Writer.Write(body)
+	g.metrics.delivered.WithLabelValues("poll").Add(float64(len(items)))
+	switch {
+	case p.Reset:
+		return "reset"
+	case len(items) == 0:
+		return "empty"
+	}
+	return "items"
+}
+
+// Header values that every poll carries, made once.
+var (
+	jsonType        = []string{"application/json"}
+	noStore         = []string{"no-store"}
+	transportHeader = map[rollout.Transport][]string{rollout.Poll: {"poll"}, rollout.SSE: {"sse"}}
+)
+
+// clientOf names the client for metrics; its version is its own business.
+func clientOf(r *http.Request) string {
+	version := r.Header.Get("Sluice-Client")
+	switch {
+	case version == "":
+		return "native"
+	case strings.HasPrefix(version, "drop-in"):
+		return "drop-in"
+	}
+	return "sluice"
+}
+
+// wholeSeconds is an interval as clients are sent it.
+func wholeSeconds(d time.Duration) (int, []string) {
+	n := int(d / time.Second)
+	return n, []string{strconv.Itoa(n)}
+}

@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sluice/client"
+	"sluice/rollout"
+)
+
+// Handler is the public listener: our routes, and the app for everything else.
+func (g *Gateway) Handler() http.Handler {
+	r := newRouter()
+	r.GET("/api/notifications", g.poll)
+	r.GET("/api/stream", g.stream)
+	r.GET("/_sluice/config", g.clientConfig)
+	r.GET("/_sluice/client.js", serveScript(client.Script()))
+	r.NoRoute(g.pass)
+	return recording(r, g.log)
+}
+
+// AdminHandler is the operator's listener.
+func (g *Gateway) AdminHandler() http.Handler {
+	r := newRouter()
+	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{})))
+	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
+	r.GET("/readyz", g.readyz)
+	return r
+}
+
+// newRouter is gin without what guesses: a path is ours exactly or not at all.
+func newRouter() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	r.HandleMethodNotAllowed = false
+	r.ForwardedByClientIP = false
+	return r
+}
+
+// clientConfig tells a client in sse mode what it would hear from a poll.
+func (g *Gateway) clientConfig(c *gin.Context) {
+	rec := below(c)
+	id, err := g.auth.Authenticate(c.Request)
+	if err != nil {
+		rec.err, rec.outcome = err, "unauthorized"
+		writeProblem(c.Writer, http.StatusUnauthorized, "authentication required")
+		return
+	}
+	rec.user, rec.outcome = id.User, "config"
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, struct {
+		Transport    rollout.Transport `json:"transport"`
+		PollInterval int               `json:"poll_interval"`
+		Paused       bool              `json:"paused"`
+	}{g.flags.Transport(c.Request.Context(), id.User), g.interval, g.config.Poll.Paused})
+}
+
+func serveScript(script []byte) gin.HandlerFunc {
+	tag := fmt.Sprintf("%q", fmt.Sprintf("%x", sha256.Sum256(script))[:16])
+	return func(c *gin.Context) {
+		below(c).outcome = "script"
+		h := c.Writer.Header()
+		h.Set("Content-Type", "text/javascript; charset=utf-8")
+		h.Set("Cache-Control", "no-cache") // kept, but asked about: an update reaches pages at their next load
+		h.Set("ETag", tag)
+		h.Set("X-Content-Type-Options", "nosniff")
+		http.ServeContent(c.Writer, c.Request, "", time.Time{}, bytes.NewReader(script))
+	}
+}
+
+// readyTimeout bounds the look at the store behind /readyz.
+const readyTimeout = 2 * time.Second
+
+func (g *Gateway) readyz(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
+	defer cancel()
+	state := gin.H{"ready": true, "cache": "ok"}
+	if err := g.cache.Ping(ctx); err != nil {
+		state["cache"] = "down: polls go to the source"
+	}
+	status := http.StatusOK
+	if err := g.ready(ctx); err != nil {
+		status, state["ready"], state["reason"] = http.StatusServiceUnavailable, false, err.Error()
+	}
+	c.JSON(status, state)
+}

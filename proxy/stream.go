@@ -1,0 +1,57 @@
+package proxy
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+
+	"sluice/backend"
+	"sluice/compat"
+	"sluice/rollout"
+)
+
+// stream serves GET /api/stream as the flag legacy-stream says for this user.
+func (g *Gateway) stream(c *gin.Context) {
+	rec := below(c)
+	id, ok := g.identify(c)
+	if !ok {
+		return
+	}
+	mode := g.flags.Stream(c.Request.Context(), id.User)
+	if mode == rollout.Upstream && carriesCursor(c.Request, id.User) {
+		mode = rollout.Bridge
+	}
+	switch mode {
+	case rollout.Retired:
+		rec.outcome = "stream: retired"
+		rec.Header().Set("Cache-Control", "no-store")
+		rec.WriteHeader(http.StatusNoContent) // plain EventSource clients stop for good
+	case rollout.Bridge:
+		rec.outcome = "stream: bridge"
+		g.bridge.Serve(rec, c.Request, id.Caller, id.Expires)
+	default:
+		g.pass(c)
+	}
+}
+
+// carriesCursor reports our own client in sse mode, which names its place in the
+// query: the app's stream would not understand it and replay old items.
+func carriesCursor(r *http.Request, user string) bool {
+	_, ok := backend.Open(r.URL.Query().Get("last_event_id"), user)
+	return ok
+}
+
+// bridgeObserver reports the bridge to metrics and log.
+type bridgeObserver struct {
+	streamMetrics
+	log *zap.Logger
+}
+
+var _ compat.Observer = bridgeObserver{}
+
+func (o bridgeObserver) ReadFailed(err error) {
+	if backend.FaultOf(err) != backend.Canceled {
+		o.log.Warn("bridge: read failed, the stream stays open", zap.Error(err))
+	}
+}
