@@ -1,6 +1,9 @@
 package backend
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // BareLookBack is how far behind a bare id rows are sent again while its item is
 // younger than this: an id carries no checksum that would tell whether it is
@@ -196,7 +199,7 @@ func (r reader) repeats(k Key, check Check) ([]Notification, error) {
 // page completes p with the repeats, the items and the place after each of them.
 // c is the place the reader came with.
 func (r reader) page(p Page, w *window, c Cursor, repeats, items []Notification) Page {
-	p.Items, p.Repeated = append(repeats, items...), len(repeats)
+	p.Items, p.Repeated = slices.Concat(repeats, items), len(repeats)
 	if !c.still() && len(items) == 0 {
 		c = r.cursor(c.Key, w)
 	}

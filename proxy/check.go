@@ -91,7 +91,7 @@ func checkStore(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	if p, ok := s.(pinger); ok {
 		return p.Ping(ctx)
 	}
@@ -103,7 +103,7 @@ func checkRedis(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
-	defer cache.Close()
+	defer func() { _ = cache.Close() }()
 	if err := cache.Ping(ctx); err != nil {
 		return fmt.Errorf("redis.url: %w", err)
 	}

@@ -89,7 +89,9 @@ func (d *demoCommand) startApp(sample SampleApp, database string, key []byte) (s
 	go func() { failed <- server.Serve(l) }()
 	return func() error {
 		err := errors.Join(app.Close(), server.Close())
-		<-failed
+		if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
 		return err
 	}, nil
 }

@@ -78,7 +78,7 @@ func keepPath(out *url.URL, requestURI string) {
 }
 
 // appFailed answers a request that did not get through to the app.
-func appFailed(w http.ResponseWriter, r *http.Request, err error) {
+func appFailed(w http.ResponseWriter, _ *http.Request, err error) {
 	if rec, ok := w.(*recorder); ok {
 		rec.err = err
 	}

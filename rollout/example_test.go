@@ -46,11 +46,11 @@ func ExampleOpen() {
 	}
 	defer flags.Close()
 	ctx := context.Background()
-	for _, user := range []string{"alice", "dave", "erin"} {
+	for _, user := range []string{"alice", "erin", "frank"} {
 		fmt.Println(user, flags.Transport(ctx, user), flags.Stream(ctx, user))
 	}
 	// Output:
 	// alice poll bridge
-	// dave sse bridge
 	// erin sse bridge
+	// frank poll bridge
 }

@@ -142,8 +142,15 @@ func TestWatchFollowsKubernetesLinks(t *testing.T) {
 	})
 }
 
-func TestWatchWithoutAFile(t *testing.T) {
-	watching(t, "", func(w *watched) { w.expect("nothing to watch", Poll, "") })
+func TestWatchWithoutAFileWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, start := open(t, "", Options{}), time.Now()
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		if f.Watch(ctx); time.Since(start) != time.Hour {
+			t.Errorf("Watch returned after %s, want 1h", time.Since(start))
+		}
+	})
 }
 
 // What happened between Open and Watch is not missed.

@@ -196,6 +196,7 @@ func TestPollsUseTheIndex(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer rows.Close()
 		plan := ""
 		for rows.Next() {
 			var id, parent, unused int

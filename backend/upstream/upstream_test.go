@@ -156,7 +156,7 @@ func TestFaults(t *testing.T) {
 		"no id":          {status(200, `{"notifications":[{"created_at":"2026-11-24 08:00:00"}]}`), backend.BadAnswer},
 		"no date":        {status(200, `{"notifications":[{"id":"a"}]}`), backend.BadAnswer},
 		"another's rows": {status(200, `{"notifications":[{"id":"a","user_id":"bob","created_at":"2026-11-24 08:00:00"}]}`), backend.BadAnswer},
-		"10 MB":          {status(200, `{"notifications":[` + strings.Repeat(" ", 10<<20) + `]}`), backend.BadAnswer},
+		"10 MB":          {status(200, `{"notifications":[`+strings.Repeat(" ", 10<<20)+`]}`), backend.BadAnswer},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		}, backend.BadAnswer},

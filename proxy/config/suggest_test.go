@@ -26,7 +26,7 @@ func TestDistance(t *testing.T) {
 		want int
 	}{
 		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"same", "same", 0},
-		{"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"ab", "ba", 2},
+		{"kitten", "sitting", 3}, {"abc", "ac", 1}, {"ac", "abc", 1}, {"flaw", "lawn", 2}, {"ab", "ba", 2},
 	}
 	for _, test := range tests {
 		if got := distance(test.a, test.b); got != test.want {

@@ -46,7 +46,7 @@ func TestValues(t *testing.T) {
 }
 
 func TestSeveralRedisServers(t *testing.T) {
-	for _, text := range []string{"redis-sentinel://h", "redis+cluster://h", "redis://h?master_name=m", "redis://h?addr=b", "redis://a,b", "redis://a:1,b:2", "redis+cluster://a:1,b:2"} {
+	for _, text := range []string{"redis-sentinel://h", "redis+cluster://h", "redis://h?master_name=m", "redis://h?addr=b", "redis://a,b", "redis://a:1,b:2", "redis+cluster://a:1,b:2", "redis-sentinel://a:1,b"} {
 		_, _, got := load(t, "", "SLUICE_REDIS_URL="+text)
 		if want := "SLUICE_REDIS_URL: redis.url: sentinel and cluster forms are not yet built; name one server"; got != want {
 			t.Errorf("%s: got %q", text, got)

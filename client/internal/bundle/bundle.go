@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
@@ -58,7 +59,7 @@ func settings(version string) api.BuildOptions {
 
 func run(options api.BuildOptions) ([]api.OutputFile, error) {
 	result := api.Build(options)
-	if messages := append(result.Errors, result.Warnings...); len(messages) > 0 {
+	if messages := slices.Concat(result.Errors, result.Warnings); len(messages) > 0 {
 		lines := api.FormatMessages(messages, api.FormatMessagesOptions{})
 		errs := make([]error, len(lines))
 		for i, line := range lines {

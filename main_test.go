@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed says what each package may import of Sluice. Imports point one way:
+// main, the edge and the sample app, the leaves, what a notification is.
+var allowed = map[string][]string{
+	"sluice":                        {"sluice/demo", "sluice/proxy"},
+	"sluice/backend":                {},
+	"sluice/backend/latest":         {"sluice/backend"},
+	"sluice/backend/sourcetest":     {"sluice/backend"},
+	"sluice/backend/sqlstore":       {"sluice/backend"},
+	"sluice/backend/upstream":       {"sluice/backend"},
+	"sluice/client":                 {},
+	"sluice/client/build":           {"sluice/client", "sluice/client/internal/bundle"},
+	"sluice/client/internal/bundle": {},
+	"sluice/compat":                 {"sluice/backend"},
+	"sluice/demo":                   {"sluice/client"},
+	"sluice/e2e":                    {},
+	"sluice/e2e/sampleapp":          {"sluice/demo"},
+	"sluice/internal/servertest":    {},
+	"sluice/proxy":                  {"sluice/backend", "sluice/backend/latest", "sluice/backend/sqlstore", "sluice/backend/upstream", "sluice/client", "sluice/compat", "sluice/proxy/auth", "sluice/proxy/config", "sluice/rollout"},
+	"sluice/proxy/auth":             {"sluice/backend"},
+	"sluice/proxy/config":           {},
+	"sluice/rollout":                {},
+}
+
+// edgeOnly are the libraries that only the edge may know, directly or not.
+var edgeOnly = []string{"github.com/gin-gonic/gin", "go.uber.org/zap", "github.com/prometheus/client_golang/prometheus"}
+
+type listed struct {
+	ImportPath    string
+	Imports, Deps []string
+}
+
+func TestDependencyDirection(t *testing.T) {
+	packages := list(t)
+	if len(packages) < 10 {
+		t.Fatalf("go list found %d packages", len(packages))
+	}
+	for _, p := range packages {
+		may, known := allowed[p.ImportPath]
+		if !known {
+			t.Errorf("%s: a new package; say here what it may import", p.ImportPath)
+			continue
+		}
+		for _, dep := range p.Imports {
+			if strings.HasPrefix(dep, "sluice/") && !slices.Contains(may, dep) {
+				t.Errorf("%s must not import %s", p.ImportPath, dep)
+			}
+		}
+		edge := p.ImportPath == "sluice" || p.ImportPath == "sluice/proxy"
+		for _, dep := range p.Deps {
+			if !edge && slices.Contains(edgeOnly, dep) {
+				t.Errorf("%s depends on %s, which only the edge may know", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
+func list(t *testing.T) (packages []listed) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p listed
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	return packages
+}
