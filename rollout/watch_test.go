@@ -36,7 +36,7 @@ func watching(t *testing.T, path string, script func(*watched)) {
 // "good", or a part of the error text.
 func (w *watched) expect(step string, on Transport, report string) {
 	w.t.Helper()
-	time.Sleep(lookEvery) // of the fake clock
+	time.Sleep(time.Second) // of the fake clock; as long as a rollback may take
 	synctest.Wait()
 	if got := w.Transport(w.t.Context(), alice); got != on {
 		w.t.Errorf("%s: alice is on %s, want %s", step, got, on)
@@ -159,7 +159,7 @@ func TestWatchComparesWithWhatOpenRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, path, Options{})
 		write(t, path, everybody(Poll))
-		ctx, stop := context.WithTimeout(t.Context(), lookEvery+time.Millisecond)
+		ctx, stop := context.WithTimeout(t.Context(), time.Second+time.Millisecond)
 		defer stop()
 		f.Watch(ctx)
 		if got := f.Transport(t.Context(), alice); got != Poll {
