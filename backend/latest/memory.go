@@ -78,7 +78,7 @@ func (m *Memory) Put(_ context.Context, user string, t Ticket, l backend.Latest)
 	s := m.shard(user)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e, ok := s.users.Peek(user); ok && e.nonce == t.nonce && t.at > e.at {
+	if e, ok := s.users.Peek(user); ok && e.nonce == t.nonce && t.at >= e.at {
 		s.users.Add(user, entry{t.nonce, t.at, l})
 	}
 }
