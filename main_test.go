@@ -13,6 +13,8 @@ import (
 var allowed = map[string][]string{
 	"sluice":                        {"sluice/demo", "sluice/proxy"},
 	"sluice/backend":                {},
+	"sluice/backend/feed":           {"sluice/backend"},
+	"sluice/backend/guard":          {"sluice/backend"},
 	"sluice/backend/latest":         {"sluice/backend"},
 	"sluice/backend/sourcetest":     {"sluice/backend"},
 	"sluice/backend/sqlstore":       {"sluice/backend"},
@@ -25,10 +27,11 @@ var allowed = map[string][]string{
 	"sluice/e2e":                    {},
 	"sluice/e2e/appdb":              {"sluice/backend"},
 	"sluice/e2e/sampleapp":          {"sluice/demo", "sluice/e2e/appdb"},
+	"sluice/internal/redisconn":     {},
 	"sluice/internal/servertest":    {},
-	"sluice/proxy":                  {"sluice/backend", "sluice/backend/latest", "sluice/backend/sqlstore", "sluice/backend/upstream", "sluice/client", "sluice/compat", "sluice/proxy/auth", "sluice/proxy/config", "sluice/rollout"},
+	"sluice/proxy":                  {"sluice/backend", "sluice/backend/feed", "sluice/backend/guard", "sluice/backend/latest", "sluice/backend/sqlstore", "sluice/backend/upstream", "sluice/client", "sluice/compat", "sluice/internal/redisconn", "sluice/proxy/auth", "sluice/proxy/config", "sluice/rollout"},
 	"sluice/proxy/auth":             {"sluice/backend"},
-	"sluice/proxy/config":           {},
+	"sluice/proxy/config":           {"sluice/internal/redisconn"},
 	"sluice/rollout":                {},
 }
 

@@ -40,7 +40,18 @@ type Snapshot interface {
 // the source looks for rows that became visible late; rows that become visible
 // later than that after their created_at are lost.
 func Read(s Snapshot, user string, lookBack time.Duration, q Query) (Page, error) {
-	r := reader{s, user, lookBack}
+	p, err := reader{s, user, lookBack}.answer(q)
+	p.Now = s.Now()
+	return p, err
+}
+
+type reader struct {
+	Snapshot
+	user     string
+	lookBack time.Duration
+}
+
+func (r reader) answer(q Query) (Page, error) {
 	switch {
 	case q.Before != "":
 		return r.older(q)
@@ -49,12 +60,6 @@ func Read(s Snapshot, user string, lookBack time.Duration, q Query) (Page, error
 	default:
 		return r.first(q.Limit)
 	}
-}
-
-type reader struct {
-	Snapshot
-	user     string
-	lookBack time.Duration
 }
 
 // first is the newest page, for a reader without a place.
@@ -210,7 +215,7 @@ func (r reader) page(p Page, w *window, c Cursor, repeats, items []Notification)
 	p.Place = c.Seal(r.user)
 	if !p.More {
 		p.Latest = &Latest{
-			Key: c.Key, Sum: c.Sum, Covered: w.complete,
+			At: c.At, ID: hashID(c.ID), Sum: c.Sum, Covered: w.complete,
 			Aged: r.olderThan(c.Key, BareLookBack),
 		}
 	}

@@ -42,6 +42,7 @@ type Page struct {
 	More     bool           // poll again at once: more follow (for Before: older ones exist)
 	Reset    bool           // the reader's place could not be kept: the newest items, some of them seen before
 	Check    Check
+	Now      int64   // the source's clock, in microseconds since 1970
 	Latest   *Latest // what later empty polls can be answered from; nil when the page does not tell
 }
 

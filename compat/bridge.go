@@ -27,7 +27,10 @@ type Options struct {
 	MaxDuration time.Duration
 	// OldPageDuration ends the others, whose user sees every end as an error.
 	OldPageDuration time.Duration
-	Observer        Observer
+	// Watch gives a channel that holds a value when the user's data has changed; the
+	// stream then reads at once. stop is called at its end. Nil: there is no news.
+	Watch    func(user string) (woken <-chan struct{}, stop func())
+	Observer Observer
 }
 
 // Observer is told what streams do. Its methods are called from many goroutines.
@@ -79,7 +82,12 @@ type Bridge struct {
 }
 
 // New prepares a bridge.
-func New(o Options) *Bridge { return &Bridge{options: o, drain: make(chan struct{})} }
+func New(o Options) *Bridge {
+	if o.Watch == nil {
+		o.Watch = func(string) (<-chan struct{}, func()) { return nil, func() {} }
+	}
+	return &Bridge{options: o, drain: make(chan struct{})}
+}
 
 // Drain ends every stream, now and from now on, at an event boundary. It returns
 // how many were open.
@@ -124,6 +132,9 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	}
 	b.open.Add(1)
 	defer b.open.Add(-1)
+	woken, stop := b.options.Watch(c.User)
+	defer stop()
+	s.woken = woken
 	b.options.Observer.StreamOpened()
 	b.options.Observer.StreamClosed(s.run(r.Context(), b.drain, bound, reason))
 }

@@ -12,6 +12,7 @@ import (
 type stream struct {
 	Options
 	caller  backend.Caller
+	woken   <-chan struct{}
 	place   string // the reader's cursor, or whatever it sent for one
 	trouble bool   // the last read failed, and the reader has been told to come back later
 	out     writer
@@ -32,7 +33,8 @@ func (s *stream) run(ctx context.Context, drain <-chan struct{}, bound time.Dura
 	defer beat.Stop()
 	poll := time.NewTimer(0)
 	defer poll.Stop()
-	results := make(chan result, 1)
+	// While a read is under way news waits in its channel: the read may be older.
+	results, woken := make(chan result, 1), s.woken
 
 	s.out.buf = append(s.out.buf, ": bridge\n"...)
 	s.out.buf = appendRetry(s.out.buf, s.wait())
@@ -51,9 +53,13 @@ func (s *stream) run(ctx context.Context, drain <-chan struct{}, bound time.Dura
 			return atBound
 		case <-beat.C:
 			s.out.buf = append(s.out.buf, heartbeat...)
+		case <-woken:
+			poll.Reset(0)
 		case <-poll.C:
+			woken = nil
 			go s.read(ctx, s.place, results)
 		case r := <-results:
+			woken = s.woken
 			poll.Reset(s.take(r))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"sluice/internal/redisconn"
 	"sluice/proxy/config"
 	"sluice/rollout"
 )
@@ -99,12 +100,12 @@ func checkStore(ctx context.Context, c config.Config) error {
 }
 
 func checkRedis(ctx context.Context, c config.Config) error {
-	cache, _, err := openCache(c)
-	if err != nil {
-		return err
+	client, err := redisconn.Open(c.Redis.URL.Value(), c.Redis.Timeout)
+	if err == nil {
+		defer func() { _ = client.Close() }()
+		err = client.Ping(ctx).Err()
 	}
-	defer func() { _ = cache.Close() }()
-	if err := cache.Ping(ctx); err != nil {
+	if err != nil {
 		return fmt.Errorf("redis.url: %w", err)
 	}
 	return nil

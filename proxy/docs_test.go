@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/backend/feed"
 	"sluice/proxy/config"
 )
 
@@ -42,7 +43,8 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := newMetrics()
-	m.forSource("sqlite", "memory")
+	m.forSource("sqlite")
+	m.followFeed(feed.New(feed.Options{}))
 	m.flagEvaluations.WithLabelValues("f", "v", "r")
 	families, err := m.registry.Gather()
 	if err != nil {
@@ -63,7 +65,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 			t.Errorf("the README does not name %s with %v", name, labels)
 		}
 	}
-	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 12 || rows < 9 {
+	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 15 || rows < 9 {
 		t.Errorf("%d metrics of our own", ours)
 	}
 }

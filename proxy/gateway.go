@@ -6,16 +6,19 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync/atomic"
 
 	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"sluice/backend"
-	"sluice/backend/latest"
+	"sluice/backend/feed"
 	"sluice/compat"
+	"sluice/internal/redisconn"
 	"sluice/proxy/auth"
 	"sluice/proxy/config"
 	"sluice/rollout"
@@ -30,8 +33,10 @@ type Gateway struct {
 	auth   *auth.Verifier
 	flags  *rollout.Flags
 	store  store
-	cache  latest.Cache
-	source backend.Source // the store behind the cache
+	tail   backend.Tail          // nil when the store cannot be followed
+	redis  redis.UniversalClient // nil without Redis
+	feed   *feed.Feed
+	source backend.Source // the store behind guard and cache
 	bridge *compat.Bridge
 	app    http.Handler
 
@@ -79,17 +84,19 @@ func (g *Gateway) open() (err error) {
 	if g.store, err = openStore(c); err != nil {
 		return err
 	}
-	var layer string
-	if g.cache, layer, err = openCache(c); err != nil {
-		return err
+	if url := c.Redis.URL.Value(); url != "" {
+		if g.redis, err = redisconn.Open(url, c.Redis.Timeout); err != nil {
+			return fmt.Errorf("redis.url: %w", err)
+		}
 	}
-	g.metrics.forSource(c.Store.Driver, layer)
-	g.source = latest.NewReader(
-		measured{g.store, c.Store.Driver, g.metrics}, g.cache, c.StalenessBound(),
-		func(r latest.Result) { g.metrics.latestRequests.WithLabelValues(layer, string(r)).Inc() })
+	g.metrics.forSource(c.Store.Driver)
+	reader := g.newReader()
+	g.follow(reader)
+	g.source = reader
 	g.bridge = compat.New(compat.Options{
 		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
+		Watch:    g.feed.Watch,
 		Observer: bridgeObserver{streamMetrics{g.metrics}, g.log},
 	})
 	return nil
@@ -98,8 +105,11 @@ func (g *Gateway) open() (err error) {
 // Close releases what New opened. Nothing may be served any more.
 func (g *Gateway) Close() error {
 	var errs []error
-	if g.cache != nil {
-		errs = append(errs, g.cache.Close())
+	if g.redis != nil {
+		errs = append(errs, g.redis.Close())
+	}
+	if g.tail != nil {
+		errs = append(errs, g.tail.Close())
 	}
 	if g.store != nil {
 		errs = append(errs, g.store.Close())
@@ -159,8 +169,8 @@ func (g *Gateway) reloaded(err error) {
 	g.log.Info("flag file loaded", zap.String("file", g.config.Rollout.Flags))
 }
 
-// ready reports what keeps the gateway from serving well. A cache that is down
-// is no reason: polls go past it.
+// ready reports what keeps the gateway from serving well. A cache or a feed that
+// is down is no reason: polls go past it.
 func (g *Gateway) ready(ctx context.Context) error {
 	if g.draining.Load() {
 		return errors.New("draining")

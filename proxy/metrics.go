@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"sluice/backend"
+	"sluice/backend/feed"
 	"sluice/backend/latest"
 	"sluice/compat"
 )
@@ -38,6 +39,8 @@ type metrics struct {
 	delivered       *prometheus.CounterVec
 	cursorChecks    *prometheus.CounterVec
 	latestRequests  *prometheus.CounterVec
+	audits          prometheus.Counter
+	falseEmpty      prometheus.Counter
 	streams         prometheus.Gauge
 	streamCloses    *prometheus.CounterVec
 	flagEvaluations *prometheus.CounterVec
@@ -55,13 +58,15 @@ func newMetrics() *metrics {
 		delivered:       counter("notifications_delivered_total", "Notifications sent to clients, repeats included.", "transport"),
 		cursorChecks:    counter("cursor_checks_total", "Cursors compared with the rows behind them.", "result"),
 		latestRequests:  counter("latest_requests_total", "Polls looked up in the latest-id cache.", "layer", "result"),
+		audits:          single("cache_audits_total", "Cached answers compared with the source."),
+		falseEmpty:      single("cache_false_empty_total", "Audits that found an item which the cache would have hidden for too long."),
 		streams:         gauge("compat_streams", "Bridged streams now open."),
 		streamCloses:    counter("compat_stream_closes_total", "Bridged streams that have ended.", "reason"),
 		flagEvaluations: counter("flag_evaluations_total", "Flag evaluations.", "flag", "variant", "reason"),
 		flagReload:      gauge("flag_config_last_reload_successful", "Whether the flag file, as it is now, could be loaded."),
 	}
 	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.cursorChecks,
-		m.latestRequests, m.streams, m.streamCloses, m.flagEvaluations, m.flagReload,
+		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.flagEvaluations, m.flagReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, c := range clients {
 		for _, r := range pollResults {
@@ -81,6 +86,10 @@ func counter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 }
 
+func single(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+}
+
 func gauge(name, help string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
 }
@@ -95,12 +104,21 @@ func preset[S ~string](c *prometheus.CounterVec, values []S, before ...string) {
 	}
 }
 
-// forSource presets what depends on the configuration: the source's name and the
-// cache's layer.
-func (m *metrics) forSource(source, layer string) {
+// forSource presets what depends on the source's name.
+func (m *metrics) forSource(source string) {
 	preset(m.sourceRequests, outcomes, source)
 	m.sourceDuration.WithLabelValues(source)
-	preset(m.latestRequests, lookups, layer)
+	for _, layer := range []string{latest.Local, latest.Shared} {
+		preset(m.latestRequests, lookups, layer)
+	}
+}
+
+// followFeed shows how far the tail of the store is behind.
+func (m *metrics) followFeed(f *feed.Feed) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "feed_lag_seconds",
+		Help: "Time since the start of the last successful look at the store's changes; beyond 5 it vouches for nothing.",
+	}, func() float64 { return f.Lag().Seconds() }))
 }
 
 // streamMetrics reports the bridge to its metrics.

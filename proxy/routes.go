@@ -32,6 +32,7 @@ func (g *Gateway) AdminHandler() http.Handler {
 	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{})))
 	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	r.GET("/readyz", g.readyz)
+	r.POST("/internal/changed", g.changed)
 	return r
 }
 
@@ -84,8 +85,16 @@ func (g *Gateway) readyz(c *gin.Context) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), readyTimeout)
 	defer cancel()
 	state := gin.H{"ready": true, "cache": "ok"}
-	if err := g.cache.Ping(ctx); err != nil {
-		state["cache"] = "down: polls go to the source"
+	if g.redis != nil {
+		if err := g.redis.Ping(ctx).Err(); err != nil {
+			state["cache"] = "Redis is down: polls that this process cannot answer go to the source"
+		}
+	}
+	if g.tail != nil {
+		state["feed"] = "ok"
+		if !g.feed.Following() {
+			state["feed"] = fmt.Sprintf("not heard from for %s: cached answers are believed for a shorter time", g.feed.Lag().Round(time.Second))
+		}
 	}
 	status := http.StatusOK
 	if err := g.ready(ctx); err != nil {

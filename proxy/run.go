@@ -55,7 +55,7 @@ func (g *Gateway) serve(ctx context.Context, l listeners) error {
 
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan struct{})
-	go func() { defer close(watched); g.flags.Watch(watching) }()
+	go func() { defer close(watched); g.watch(watching) }()
 	failed := make(chan error, 2)
 	go func() { failed <- public.Serve(l.public) }()
 	go func() { failed <- admin.Serve(l.admin) }()

@@ -5,7 +5,10 @@ import (
 	"net/url"
 	"time"
 
+	"go.uber.org/zap"
+
 	"sluice/backend"
+	"sluice/backend/guard"
 	"sluice/backend/latest"
 	"sluice/backend/sqlstore"
 	"sluice/backend/upstream"
@@ -39,13 +42,63 @@ func openStore(c config.Config) (store, error) {
 	return upstream.New(upstream.Options{URL: app, Cookie: c.Auth.Cookie, Timeout: c.Upstream.Timeout}), nil
 }
 
-// openCache opens the latest-id cache, and names its layer.
-func openCache(c config.Config) (cache latest.Cache, layer string, err error) {
-	if c.Redis.URL.Value() == "" {
-		return latest.NewMemory(memoryUsers), "memory", nil
+// follower is a store whose changes can be followed.
+type follower interface {
+	Tail() backend.Tail
+}
+
+// concurrentReads is how many reads of the source may be under way: enough for
+// any of them to be busy, and no more than an app in trouble can bear.
+const concurrentReads = 64
+
+// newReader puts guard and cache before the store.
+func (g *Gateway) newReader() *latest.Reader {
+	c := g.config
+	o := latest.Options{
+		Source: guard.New(guard.Options{
+			Source:     measured{g.store, c.Store.Driver, g.metrics},
+			Concurrent: concurrentReads, Timeout: c.Upstream.Timeout, Resting: g.sourceRests,
+		}),
+		Local:      latest.NewMemory(memoryUsers),
+		Bound:      func() time.Duration { return c.StalenessBound(g.feed.Live()) },
+		Vouches:    func(read time.Time) bool { return g.feed.Vouches(read) },
+		AuditRatio: c.Cache.AuditRatio,
+		Observer:   cacheObserver{g.metrics, g.log},
 	}
-	cache, err = latest.NewRedis(c.Redis.URL.Value(), c.Redis.Timeout)
-	return cache, "redis", err
+	if g.redis != nil {
+		o.Shared = latest.NewRedis(g.redis, c.Redis.Timeout)
+	}
+	return latest.NewReader(o)
+}
+
+func (g *Gateway) sourceRests(rests bool) {
+	if rests {
+		g.log.Error("the source fails and is left alone for a moment")
+		return
+	}
+	g.log.Info("the source answers again")
+}
+
+// cacheObserver reports the cache to metrics and log.
+type cacheObserver struct {
+	*metrics
+	log *zap.Logger
+}
+
+func (o cacheObserver) Looked(layer string, r latest.Result) {
+	o.latestRequests.WithLabelValues(layer, string(r)).Inc()
+}
+
+func (o cacheObserver) Audited(found *latest.FalseEmpty) {
+	o.audits.Inc()
+	if found == nil {
+		return
+	}
+	o.falseEmpty.Inc()
+	o.log.Error("false empty: the cache would have hidden a notification",
+		zap.String("user", found.User), zap.String("layer", found.Layer), zap.Duration("age", found.Age),
+		zap.Bool("vouched", found.Vouched), zap.Duration("bound", found.Bound),
+		zap.String("item", found.Item), zap.Duration("created_ago", found.Hidden))
 }
 
 // measured counts and times the reads of a source.

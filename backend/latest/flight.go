@@ -13,6 +13,7 @@ import (
 type flight struct {
 	caller backend.Caller
 	query  backend.Query
+	nonce  uint64 // of the user's entry in process: a new one after a change
 }
 
 // flights lets polls that ask the same at the same time share one read.

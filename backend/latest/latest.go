@@ -4,7 +4,8 @@
 // else reads the source.
 //
 // An entry is as old as the start of the read it came from, by the cache's own
-// clock, and that age alone decides whether it is fresh. Each entry has a nonce;
+// clock. It is fresh while that age is within the bound, or, in process only,
+// while the feed vouches that nothing has changed since. Each entry has a nonce;
 // a read's result is stored only if the nonce is still the one that was there
 // when the read began, so that Forget fences off reads that are under way.
 // Whatever goes wrong in a cache is a miss.
@@ -25,12 +26,8 @@ type Cache interface {
 	// Put stores what a read showed that began after the lookup whose ticket this
 	// is; it does nothing if the entry was forgotten since.
 	Put(ctx context.Context, user string, t Ticket, l backend.Latest)
-	// Forget drops a user's entry after a change, and fences off reads under way.
-	Forget(ctx context.Context, user string)
-	// Ping reports whether the cache can be reached.
-	Ping(ctx context.Context) error
-	// Close releases what the cache holds.
-	Close() error
+	// Forget drops users' entries after a change, and fences off reads under way.
+	Forget(ctx context.Context, users ...string)
 }
 
 // Lookup is what Get found.
@@ -58,6 +55,12 @@ const (
 	Absent  Result = "absent"  // no entry yet
 	Failed  Result = "failed"  // the cache did not answer, or not sensibly
 	Hit     Result = "hit"     // answered from the cache
-	Stale   Result = "stale"   // older than the bound
+	Stale   Result = "stale"   // older than the bound, and not vouched for
 	Differs Result = "differs" // fresh, but the reader stands elsewhere
+)
+
+// The layers of the cache: in this process, and shared by all gateways.
+const (
+	Local  = "memory"
+	Shared = "redis"
 )

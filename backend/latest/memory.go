@@ -15,8 +15,7 @@ import (
 // shards spreads users over locks.
 const shards = 64
 
-// Memory is a Cache in this process, for a single gateway. It keeps the most
-// recently active users.
+// Memory is a Cache in this process. It keeps the most recently active users.
 type Memory struct {
 	start  time.Time // reads on the monotonic clock count from here
 	seed   maphash.Seed
@@ -84,15 +83,11 @@ func (m *Memory) Put(_ context.Context, user string, t Ticket, l backend.Latest)
 }
 
 // Forget implements Cache.
-func (m *Memory) Forget(_ context.Context, user string) {
-	s := m.shard(user)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.users.Remove(user)
+func (m *Memory) Forget(_ context.Context, users ...string) {
+	for _, user := range users {
+		s := m.shard(user)
+		s.mu.Lock()
+		s.users.Remove(user)
+		s.mu.Unlock()
+	}
 }
-
-// Ping implements Cache.
-func (m *Memory) Ping(context.Context) error { return nil }
-
-// Close implements Cache.
-func (m *Memory) Close() error { return nil }

@@ -2,61 +2,133 @@ package latest
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"sluice/backend"
 )
 
+// Options of a Reader.
+type Options struct {
+	Source backend.Source
+	Local  *Memory
+	Shared Cache // nil without Redis
+	// Bound is how old a cached answer may be that nobody vouches for; 0 turns both
+	// the cache and the sharing of reads off.
+	Bound func() time.Duration
+	// Vouches, if not nil, tells whether a user who was not forgotten since has
+	// nothing newer than what was read at this moment.
+	Vouches func(read time.Time) bool
+	// AuditRatio makes one hit in so many read the source all the same, and
+	// compares; 0 audits nothing.
+	AuditRatio int
+	Observer   Observer // may be nil
+}
+
+// Observer is told what a Reader does.
+type Observer interface {
+	// Looked is told how the lookup of a poll ended in a layer.
+	Looked(layer string, r Result)
+	// Audited is told of each audit; found is nil when the cache was right.
+	Audited(found *FalseEmpty)
+}
+
 // Reader is a backend.Source that answers provably empty polls from a cache, and
 // lets polls that ask the same share one read of the source.
 type Reader struct {
-	source  backend.Source
-	cache   Cache
-	bound   time.Duration
+	Options
 	flights flights
-	observe func(Result)
 }
 
-// NewReader puts cache in front of source. An empty answer may be as old as
-// bound; 0 turns both the cache and the sharing of reads off. observe, if not
-// nil, is told how each lookup ended.
-func NewReader(source backend.Source, cache Cache, bound time.Duration, observe func(Result)) *Reader {
-	if observe == nil {
-		observe = func(Result) {}
+// NewReader prepares a reader.
+func NewReader(o Options) *Reader {
+	if o.Vouches == nil {
+		o.Vouches = func(time.Time) bool { return false }
 	}
-	return &Reader{source: source, cache: cache, bound: bound, observe: observe}
+	if o.Observer == nil {
+		o.Observer = silent{}
+	}
+	return &Reader{Options: o}
 }
+
+type silent struct{}
+
+func (silent) Looked(string, Result) {}
+func (silent) Audited(*FalseEmpty)   {}
 
 // Read implements backend.Source.
 func (r *Reader) Read(ctx context.Context, c backend.Caller, q backend.Query) (backend.Page, error) {
-	if r.bound <= 0 || q.Before != "" {
-		return r.source.Read(ctx, c, q)
+	bound := r.Bound()
+	if bound <= 0 || q.Before != "" {
+		return r.Source.Read(ctx, c, q)
 	}
-	found := r.cache.Get(ctx, c.User)
-	if q.After != "" {
-		result := r.judge(found, c.User, q.After)
-		r.observe(result)
-		if result == Hit {
-			return backend.Page{Place: q.After, Check: backend.CheckEqual}, nil
-		}
+	l := r.lookup(ctx, c.User, q.After, bound)
+	switch {
+	case l.hit == "":
+		// The nonce is part of the flight: a poll after a change joins no read from
+		// before it.
+		return r.flights.join(ctx, flight{c, q, l.local.Ticket.nonce}, bound, func(ctx context.Context) (backend.Page, error) {
+			return r.read(ctx, c, q, l)
+		})
+	case r.AuditRatio > 0 && rand.IntN(r.AuditRatio) == 0:
+		return r.audit(ctx, c, q, l, bound)
 	}
-	return r.flights.join(ctx, flight{c, q}, r.bound, func(ctx context.Context) (backend.Page, error) {
-		page, err := r.source.Read(ctx, c, q)
-		if err == nil && page.Latest != nil {
-			r.cache.Put(ctx, c.User, found.Ticket, *page.Latest)
-		}
-		return page, err
-	})
+	return backend.Page{Place: q.After, Check: backend.CheckEqual}, nil
 }
 
-func (r *Reader) judge(l Lookup, user, after string) Result {
-	switch {
-	case l.Result != Found:
-		return l.Result
-	case l.Age < 0 || l.Age > r.bound:
-		return Stale
-	case !l.Latest.Proves(user, after):
-		return Differs
+// Forget drops users after a change.
+func (r *Reader) Forget(ctx context.Context, users ...string) {
+	r.Local.Forget(ctx, users...)
+	if r.Shared != nil {
+		r.Shared.Forget(ctx, users...)
 	}
-	return Hit
+}
+
+// lookup is what both layers know of a reader's user. hit names the layer that
+// proves an empty answer, if any.
+type lookup struct {
+	local, shared Lookup
+	hit           string
+	vouched       bool
+}
+
+func (r *Reader) lookup(ctx context.Context, user, after string, bound time.Duration) (l lookup) {
+	stand := backend.NewStand(user, after)
+	judge := func(layer string, found Lookup, fresh bool) {
+		if after == "" {
+			return // a reader without a place gets the newest page
+		}
+		result := found.Result
+		switch {
+		case result != Found:
+		case !fresh:
+			result = Stale
+		case !found.Latest.Proves(stand):
+			result = Differs
+		default:
+			result, l.hit = Hit, layer
+		}
+		r.Observer.Looked(layer, result)
+	}
+	l.local = r.Local.Get(ctx, user)
+	within := l.local.Age >= 0 && l.local.Age <= bound
+	l.vouched = l.local.Result == Found && !within && r.Vouches(time.Now().Add(-l.local.Age))
+	judge(Local, l.local, within || l.vouched)
+	if l.hit == "" && r.Shared != nil {
+		l.shared = r.Shared.Get(ctx, user)
+		judge(Shared, l.shared, l.shared.Age >= 0 && l.shared.Age <= bound)
+	}
+	return l
+}
+
+// read asks the source, and stores what it showed.
+func (r *Reader) read(ctx context.Context, c backend.Caller, q backend.Query, l lookup) (backend.Page, error) {
+	page, err := r.Source.Read(ctx, c, q)
+	if err == nil && page.Latest != nil {
+		r.Local.Put(ctx, c.User, l.local.Ticket, *page.Latest)
+		if r.Shared != nil {
+			r.Shared.Put(ctx, c.User, l.shared.Ticket, *page.Latest)
+		}
+	}
+	return page, err
 }

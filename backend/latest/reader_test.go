@@ -56,7 +56,7 @@ var alice = backend.Caller{User: "alice", Token: "t"}
 
 func setup(bound time.Duration) (*list, *Reader, Cache) {
 	source, cache := &list{}, NewMemory(100)
-	return source, NewReader(source, cache, bound, nil), cache
+	return source, NewReader(Options{Source: source, Local: cache, Bound: func() time.Duration { return bound }}), cache
 }
 
 func poll(t *testing.T, r *Reader, after string) backend.Page {
@@ -243,28 +243,4 @@ func TestBoundZeroTurnsTheCacheOff(t *testing.T) {
 	if n := source.reads.Load(); n != 3 {
 		t.Errorf("%d reads for 3 polls", n)
 	}
-}
-
-func TestLookupsAreObserved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		source, cache := &list{}, NewMemory(100)
-		var got []Result
-		r := NewReader(source, cache, bound, func(r Result) { got = append(got, r) })
-		source.add("a")
-		poll(t, r, "0")               // absent
-		place := poll(t, r, "").Place // no cursor, nothing to look up
-		poll(t, r, place)             // hit
-		poll(t, r, "0")               // differs
-		time.Sleep(past)
-		poll(t, r, place) // stale
-		want := []Result{Absent, Hit, Differs, Stale}
-		if len(got) != len(want) {
-			t.Fatalf("%v, want %v", got, want)
-		}
-		for i := range want {
-			if got[i] != want[i] {
-				t.Errorf("%v, want %v", got, want)
-			}
-		}
-	})
 }

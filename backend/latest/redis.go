@@ -2,6 +2,7 @@ package latest
 
 import (
 	"context"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/binary"
 	"errors"
@@ -10,15 +11,24 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/sony/gobreaker/v2"
 
 	"sluice/backend"
 )
 
 const (
-	prefix = "sluice:latest:"
+	prefix = "sluice:l:"
+	// longUser is from where on a user's key holds a hash instead of the id: an
+	// entry shall not grow with it. The value's own check tells users apart.
+	longUser = 16
 	// garbage is when Redis may drop an entry that nobody has stored again. It is
 	// never what bounds staleness: the time in the entry is.
 	garbage = 10 * time.Minute
+
+	// After so many failures in a row Redis is left alone for a while, so that a
+	// Redis that hangs does not cost every poll its time-out.
+	failuresToTrip = 5
+	restAfterTrip  = time.Second
 )
 
 var (
@@ -34,36 +44,27 @@ var (
 // Redis is a Cache shared by all gateways. Its clock is Redis TIME, so that the
 // gateways' own clocks do not matter.
 type Redis struct {
-	client *redis.Client
+	client  redis.UniversalClient
+	timeout time.Duration
+	breaker *gobreaker.CircuitBreaker[any]
 }
 
-// go-redis writes to standard error by itself; what it has to say reaches the
-// operator as lookups that failed.
-func init() { redis.SetLogger(silence{}) }
-
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
-
-// NewRedis prepares a cache at a redis://, rediss:// or unix:// address; it does
-// not connect. timeout bounds each step of a round trip; nothing is tried twice.
-func NewRedis(url string, timeout time.Duration) (*Redis, error) {
-	o, err := redis.ParseURL(url)
-	if err != nil {
-		return nil, errors.New("redis.url: not an address such as redis://host:6379/0") // the cause would show the password
-	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout, timeout
-	o.MaxRetries = -1
-	o.DialerRetries = 1
-	o.ContextTimeoutEnabled = true
-	o.DisableIdentity = true
-	return &Redis{redis.NewClient(o)}, nil
+// NewRedis makes a cache of a client, which stays the caller's. timeout bounds
+// each operation as a whole.
+func NewRedis(client redis.UniversalClient, timeout time.Duration) *Redis {
+	return &Redis{client, timeout, gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
+		Timeout:     restAfterTrip,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToTrip },
+		IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) }, // the caller went away
+	})}
 }
 
 // Get implements Cache.
 func (r *Redis) Get(ctx context.Context, user string) Lookup {
 	fresh := binary.BigEndian.AppendUint64(nil, rand.Uint64())
-	reply, err := getScript.Run(ctx, r.client, []string{prefix + user}, fresh, garbage.Milliseconds()).Slice()
+	reply, err := r.do(ctx, func(ctx context.Context) (any, error) {
+		return getScript.Run(ctx, r.client, []string{key(user)}, fresh, garbage.Milliseconds()).Result()
+	})
 	if err != nil {
 		return Lookup{Result: Failed}
 	}
@@ -75,7 +76,7 @@ func (r *Redis) Get(ctx context.Context, user string) Lookup {
 	if len(value) == nonceLength {
 		return l
 	}
-	at, latest, ok := decode(value[nonceLength:], user)
+	at, latest, ok := decode(value, user)
 	if !ok {
 		l.Result = Failed // with a ticket, so that the next read heals the entry
 		return l
@@ -91,28 +92,55 @@ func (r *Redis) Put(ctx context.Context, user string, t Ticket, l backend.Latest
 	}
 	value := encode(t, user, l)
 	// A result that cannot be stored is a result not stored: the next poll reads the source.
-	_ = putScript.Run(ctx, r.client, []string{prefix + user}, value[:nonceLength], value, garbage.Milliseconds()).Err()
+	_, _ = r.do(ctx, func(ctx context.Context) (any, error) {
+		return nil, putScript.Run(ctx, r.client, []string{key(user)}, value[:nonceLength], value, garbage.Milliseconds()).Err()
+	})
 }
 
-// Forget implements Cache.
-func (r *Redis) Forget(ctx context.Context, user string) { _ = r.client.Del(ctx, prefix+user).Err() }
+// Forget implements Cache. The keys go one by one, since in a Cluster they lie
+// on several nodes.
+func (r *Redis) Forget(ctx context.Context, users ...string) {
+	_, _ = r.do(ctx, func(ctx context.Context) (any, error) {
+		return r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, user := range users {
+				p.Unlink(ctx, key(user))
+			}
+			return nil
+		})
+	})
+}
 
-// Ping implements Cache.
+// Ping reports whether Redis can be reached.
 func (r *Redis) Ping(ctx context.Context) error { return r.client.Ping(ctx).Err() }
 
-// Close implements Cache.
-func (r *Redis) Close() error { return r.client.Close() }
+// do runs one operation within the time-out, unless Redis is being left alone.
+func (r *Redis) do(ctx context.Context, operation func(context.Context) (any, error)) (any, error) {
+	return r.breaker.Execute(func() (any, error) {
+		ctx, cancel := context.WithTimeout(ctx, r.timeout)
+		defer cancel()
+		return operation(ctx)
+	})
+}
+
+func key(user string) string {
+	if len(user) <= longUser {
+		return prefix + user
+	}
+	sum := sha256.Sum256([]byte(user))
+	return prefix + string(sum[:longUser])
+}
 
 // decodeReply takes apart what get.lua returns: the value, seconds, microseconds.
-func decodeReply(reply []any) (value string, now int64, err error) {
+func decodeReply(reply any) (value string, now int64, err error) {
+	parts, _ := reply.([]any)
 	var seconds, micros int64
-	if len(reply) == 3 {
-		value, _ = reply[0].(string)
-		seconds, _ = reply[1].(int64)
-		micros, _ = reply[2].(int64)
+	if len(parts) == 3 {
+		value, _ = parts[0].(string)
+		seconds, _ = parts[1].(int64)
+		micros, _ = parts[2].(int64)
 	}
 	if len(value) < nonceLength || seconds == 0 {
-		return "", 0, fmt.Errorf("unexpected reply of %d parts", len(reply))
+		return "", 0, fmt.Errorf("unexpected reply of %d parts", len(parts))
 	}
 	return value, seconds*1e6 + micros, nil
 }

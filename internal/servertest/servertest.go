@@ -88,16 +88,16 @@ func (r *Redis) Freeze() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
 // Thaw lets a frozen server go on.
 func (r *Redis) Thaw() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }
 
-// patience is how long Eventually waits; a machine under load is slow.
-const patience = 30 * time.Second
+// Patience is how long Eventually waits; a machine under load is slow.
+const Patience = 30 * time.Second
 
 // Eventually waits for a condition, and fails the test if it does not come true.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if condition() {
 			return
 		}
 	}
-	t.Fatalf("not within %s: %s", patience, what)
+	t.Fatalf("not within %s: %s", Patience, what)
 }

@@ -34,7 +34,7 @@ type Config struct {
 // Admin is the listener for operators.
 type Admin struct {
 	Listen string `key:"listen" default:"127.0.0.1:8081" check:"address" doc:"Admin listener, host:port; not the public one."`
-	Token  Secret `key:"token" default:"" file:"true" later:"*" doc:"Bearer token for admin requests that change something."`
+	Token  Secret `key:"token" default:"" file:"true" doc:"Bearer token for admin requests that change something. Empty: they are refused."`
 }
 
 // Upstream is the app behind Sluice.
@@ -51,7 +51,7 @@ type Store struct {
 
 // Redis is the shared cache.
 type Redis struct {
-	URL     Secret        `key:"url" default:"" file:"true" check:"redis-url" doc:"The shared cache: redis://, rediss:// or unix://. Empty: in memory, which suits one replica."`
+	URL     Secret        `key:"url" default:"" file:"true" check:"redis-url" doc:"The shared cache: redis://, rediss:// or unix://; Sentinel with ?master_name=NAME, a Cluster with ?cluster=true, more servers with &addr=host:port. Empty: in memory, which suits one replica."`
 	Timeout time.Duration `key:"timeout" default:"100ms" range:"1ms..5s" doc:"How long one Redis operation may take before the cache is left out."`
 }
 
@@ -79,8 +79,8 @@ type Poll struct {
 
 // Cache is the cache of each user's latest id.
 type Cache struct {
-	StalenessBound Bound `key:"staleness_bound" default:"auto" doc:"How old a cached answer may be: auto, or 0 to 10m. 0 turns the cache off; auto is the smaller of 2s and half of poll.interval."`
-	AuditRatio     int   `key:"audit_ratio" default:"1000" later:"*" doc:"One poll in this many bypasses the cache to check it."`
+	StalenessBound Bound `key:"staleness_bound" default:"auto" doc:"How old a cached answer may be that no feed vouches for: auto, or 0 to 10m. 0 turns the cache off; auto is 30s while changes are heard of, else the smaller of 2s and half of poll.interval."`
+	AuditRatio     int   `key:"audit_ratio" default:"1000" range:"0..1000000" doc:"One poll in this many that the cache would answer reads the source all the same, to check the cache. 0: none."`
 }
 
 // Compat is the legacy stream as Sluice bridges it.
@@ -154,11 +154,18 @@ func (c Config) CheckServe() error {
 	return nil
 }
 
-// StalenessBound is how old a cached answer may be; 0 means no cache. It resolves auto for a source that does not signal
-// changes: 2 s, or half the poll interval if that is shorter.
-func (c Config) StalenessBound() time.Duration {
-	if c.Cache.StalenessBound == Auto {
-		return min(2*time.Second, c.Poll.Interval/2)
+// signalledBound is how old a cached answer may be where changes are heard of: it
+// limits what a lost signal can hide.
+const signalledBound = 30 * time.Second
+
+// StalenessBound is how old a cached answer may be; 0 means no cache. It resolves auto: signalled tells whether changes of the
+// app's data are heard of at the moment.
+func (c Config) StalenessBound(signalled bool) time.Duration {
+	switch {
+	case c.Cache.StalenessBound != Auto:
+		return time.Duration(c.Cache.StalenessBound)
+	case signalled:
+		return signalledBound
 	}
-	return time.Duration(c.Cache.StalenessBound)
+	return min(2*time.Second, c.Poll.Interval/2)
 }

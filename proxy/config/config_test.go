@@ -100,19 +100,22 @@ func TestCheckServe(t *testing.T) {
 
 func TestStalenessBound(t *testing.T) {
 	tests := []struct {
-		bound    Bound
-		interval time.Duration
-		want     time.Duration
+		bound     Bound
+		interval  time.Duration
+		signalled bool
+		want      time.Duration
 	}{
-		{Auto, 5 * time.Second, 2 * time.Second},
-		{Auto, 3 * time.Second, 1500 * time.Millisecond},
-		{Auto, time.Second, 500 * time.Millisecond},
-		{0, 5 * time.Second, 0},
-		{Bound(time.Minute), time.Second, time.Minute},
+		{Auto, 5 * time.Second, false, 2 * time.Second},
+		{Auto, 3 * time.Second, false, 1500 * time.Millisecond},
+		{Auto, time.Second, false, 500 * time.Millisecond},
+		{Auto, time.Second, true, 30 * time.Second},
+		{0, 5 * time.Second, true, 0},
+		{Bound(time.Minute), time.Second, false, time.Minute},
+		{Bound(time.Second), time.Second, true, time.Second},
 	}
 	for _, test := range tests {
 		c := Config{Poll: Poll{Interval: test.interval}, Cache: Cache{StalenessBound: test.bound}}
-		if got := c.StalenessBound(); got != test.want {
+		if got := c.StalenessBound(test.signalled); got != test.want {
 			t.Errorf("bound %v at interval %v = %v, want %v", test.bound, test.interval, got, test.want)
 		}
 	}

@@ -45,7 +45,7 @@ func TestSecretFileErrors(t *testing.T) {
 
 func TestSecretFileIsChecked(t *testing.T) {
 	_, _, got := load(t, "", "SLUICE_REDIS_URL_FILE="+write(t, "url", "http://:hunter2@h\n"))
-	if !strings.HasPrefix(got, "SLUICE_REDIS_URL_FILE: redis.url_file: is not a URL") || strings.Contains(got, "hunter2") {
+	if !strings.HasPrefix(got, "SLUICE_REDIS_URL_FILE: redis.url_file: is not an address") || strings.Contains(got, "hunter2") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -33,7 +33,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		if c.Poll.Ceiling < c.Poll.Interval || c.Poll.LimitDefault > c.Poll.LimitMax || c.StalenessBound() < 0 || len(c.Auth.Algorithms) == 0 {
+		if c.Poll.Ceiling < c.Poll.Interval || c.Poll.LimitDefault > c.Poll.LimitMax || c.StalenessBound(false) < 0 || len(c.Auth.Algorithms) == 0 {
 			t.Errorf("accepted %+v", c)
 		}
 	})

@@ -69,7 +69,7 @@ func TestErrorsNeverShowSecrets(t *testing.T) {
 		"redis: {url: {a: hunter2}}\n",
 		"upstream: {url: \"http://u:hunter2@app\"}\n",
 		"upstream: {url: \"http://u:hunter2@app:port\"}\n",
-		"admin: {token: hunter2}\n",
+		"admin: {token: hunter2, token: x}\n",
 		"store: {dsn: hunter2}\n",
 		"store: {driver: sqlite, dsn: \"mysql://hunter2\"}\n",
 		"auth: {key: &hunter2 x}\n",

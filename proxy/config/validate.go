@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"sluice/internal/redisconn"
 )
 
 // checks are the tests of single values that the check tag names. Their errors follow the key. Those of secrets and of URLs,
@@ -68,25 +68,7 @@ func checkRedisURL(text string) error {
 	if text == "" {
 		return nil
 	}
-	if severalServers(text) {
-		return errors.New("sentinel and cluster forms are not yet built; name one server")
-	}
-	if _, err := redis.ParseURL(text); err != nil {
-		return errors.New("is not a URL such as redis://127.0.0.1:6379/0, rediss://host:6379 or unix:///run/redis.sock")
-	}
-	return nil
-}
-
-// severalServers recognises the URLs by which Redis clients name a sentinel or a cluster.
-func severalServers(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil {
-		scheme, _, _ := strings.Cut(text, ":")
-		u = &url.URL{Scheme: scheme}
-	}
-	query := u.Query()
-	return strings.Contains(u.Scheme, "sentinel") || strings.Contains(u.Scheme, "cluster") ||
-		query.Has("addr") || query.Has("master_name") || strings.Contains(u.Host, ",")
+	return redisconn.Check(text)
 }
 
 // checkWholeSeconds leaves texts that are no duration to the parser.

@@ -1,0 +1,83 @@
+// Package guard keeps a source from being asked more than it can bear: so many
+// reads at a time, each within a time-out, and none for a moment once nobody
+// gets an answer any more.
+package guard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"sluice/backend"
+)
+
+const (
+	// failuresToTrip is how many reads in a row must fail. One that succeeds starts
+	// the count anew, so that a single user whose data is bad shuts nobody out.
+	failuresToTrip = 10
+	// rest is how long the source is then left alone; after it, one read tries.
+	rest = 2 * time.Second
+)
+
+// Options of a Source.
+type Options struct {
+	Source     backend.Source
+	Concurrent int           // reads at a time; others wait
+	Timeout    time.Duration // of one read, the wait included
+	// Resting, if not nil, is told when the source is left alone and when not any more.
+	Resting func(bool)
+}
+
+// Source is a guarded source.
+type Source struct {
+	options Options
+	slots   chan struct{}
+	breaker *gobreaker.CircuitBreaker[backend.Page]
+}
+
+// New guards a source.
+func New(o Options) *Source {
+	if o.Resting == nil {
+		o.Resting = func(bool) {}
+	}
+	return &Source{o, make(chan struct{}, o.Concurrent), gobreaker.NewCircuitBreaker[backend.Page](gobreaker.Settings{
+		Timeout:      rest,
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToTrip },
+		IsSuccessful: answered,
+		IsExcluded:   func(err error) bool { return err != nil && backend.FaultOf(err) == backend.Canceled },
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			if to != gobreaker.StateHalfOpen {
+				o.Resting(to == gobreaker.StateOpen)
+			}
+		},
+	})}
+}
+
+// answered tells a source that works from one that does not: a refused
+// credential or a place beyond its reach are answers.
+func answered(err error) bool {
+	if err == nil {
+		return true
+	}
+	fault := backend.FaultOf(err)
+	return fault == backend.Unauthorized || fault == backend.OutOfReach
+}
+
+// Read implements backend.Source.
+func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (backend.Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return backend.Page{}, backend.Failed(ctx, backend.Unavailable, "too many reads at a time", ctx.Err())
+	}
+	defer func() { <-s.slots }()
+	page, err := s.breaker.Execute(func() (backend.Page, error) { return s.options.Source.Read(ctx, c, q) })
+	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		err = &backend.Error{Fault: backend.Unavailable, Detail: "the notifications cannot be read at the moment", Err: err}
+	}
+	return page, err
+}

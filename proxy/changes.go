@@ -1,0 +1,103 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+
+	"sluice/backend/feed"
+	"sluice/backend/latest"
+)
+
+// follow starts the feed of changes: what the store's tail sees, and what the
+// app signals.
+func (g *Gateway) follow(cache *latest.Reader) {
+	o := feed.Options{
+		Forget: cache.Forget,
+		LookFailed: func(err error) {
+			g.log.Warn("the feed of changes cannot look at the store", zap.Error(err))
+		},
+	}
+	if f, ok := g.store.(follower); ok {
+		g.tail = f.Tail()
+		o.Tail = g.tail
+	}
+	g.feed = feed.New(o)
+	if g.tail != nil {
+		g.metrics.followFeed(g.feed)
+	}
+}
+
+// watch follows flag file, feed and signals until ctx ends.
+func (g *Gateway) watch(ctx context.Context) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { g.flags.Watch(ctx) })
+	group.Go(func() { g.feed.Run(ctx) })
+	if g.redis != nil {
+		group.Go(func() { g.feed.Listen(ctx, g.redis) })
+	}
+}
+
+// maxSignal bounds the body of a signal, in bytes.
+const maxSignal = 4096
+
+// changed serves POST /internal/changed {"user_id":"…"}: the app says, after its
+// commit, whose data has changed. Other gateways hear of it through Redis.
+func (g *Gateway) changed(c *gin.Context) {
+	if !g.authorizeAdmin(c) {
+		return
+	}
+	user, err := readSignal(http.MaxBytesReader(c.Writer, c.Request.Body, maxSignal))
+	if err != nil {
+		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	g.feed.Signal(c.Request.Context(), user)
+	if g.redis != nil {
+		if err := g.redis.Publish(c.Request.Context(), feed.Channel, user).Err(); err != nil {
+			g.log.Warn("a signal could not be passed on to other gateways", zap.Error(err))
+		}
+	}
+	c.Status(http.StatusNoContent)
+}
+
+func readSignal(body interface{ Read([]byte) (int, error) }) (user string, err error) {
+	var signal struct {
+		UserID string `json:"user_id"`
+	}
+	d := json.NewDecoder(body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&signal); err != nil {
+		return "", errors.New(`want a JSON object such as {"user_id":"42"}`)
+	}
+	if signal.UserID == "" {
+		return "", errors.New("user_id: is missing")
+	}
+	return signal.UserID, nil
+}
+
+// authorizeAdmin lets a request with the admin token through, and answers all
+// others. Both sides are hashed, so that not even the length can be timed.
+func (g *Gateway) authorizeAdmin(c *gin.Context) bool {
+	token := g.config.Admin.Token.Value()
+	if token == "" {
+		writeProblem(c.Writer, http.StatusForbidden, "admin.token is not set, so nothing can be changed here")
+		return false
+	}
+	scheme, sent, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(strings.TrimSpace(sent)))
+	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(want[:], got[:]) == 0 {
+		writeProblem(c.Writer, http.StatusUnauthorized, "the admin token is missing or wrong")
+		return false
+	}
+	return true
+}

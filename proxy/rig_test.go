@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"sync"
+)
+
+// scrape is what /metrics says.
+func (r *rig) scrape() string { return r.admin("/metrics").Body.String() }
+
+// ready is status and body of /readyz.
+func (r *rig) ready() string {
+	w := r.admin("/readyz")
+	return fmt.Sprintf("%d %s", w.Code, w.Body)
+}
+
+func (r *rig) admin(path string) *httptest.ResponseRecorder {
+	r.t.Helper()
+	w := httptest.NewRecorder()
+	r.gateway.AdminHandler().ServeHTTP(w, httptest.NewRequestWithContext(r.t.Context(), http.MethodGet, path, nil))
+	return w
+}
+
+// watch lets the gateway follow flags, feed and signals until the test ends.
+func (r *rig) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { r.gateway.watch(ctx) })
+	r.t.Cleanup(func() { cancel(); group.Wait() })
+}
+
+// openStream opens a stream over a real socket; next reads up to a line that
+// contains a text, and returns what it has read.
+func (r *rig) openStream(user string, headers ...string) (next func(text string) string) {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	r.t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.public.URL+"/api/stream", nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	req.AddCookie(&http.Cookie{Name: "access_token", Value: tokenFor(r.t, user)})
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { resp.Body.Close() })
+	lines := bufio.NewScanner(resp.Body)
+	return func(text string) string {
+		r.t.Helper()
+		var read strings.Builder
+		for lines.Scan() {
+			read.WriteString(lines.Text() + "\n")
+			if strings.Contains(lines.Text(), text) {
+				return read.String()
+			}
+		}
+		r.t.Fatalf("the stream ended without %q: %s", text, read.String())
+		return ""
+	}
+}
