@@ -137,6 +137,7 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	s.woken = woken
 	b.options.Observer.StreamOpened()
 	b.options.Observer.StreamClosed(s.run(r.Context(), b.drain, bound, reason))
+	s.out.allow() // net/http is about to write the end of the response
 }
 
 func jitter(floor, spread time.Duration) time.Duration {

@@ -134,13 +134,16 @@ type writer struct {
 	buf     []byte
 }
 
+// allow starts the time that the next write may take. A writer that knows no
+// deadlines (a test's) is written to without one.
+func (o *writer) allow() { _ = o.control.SetWriteDeadline(time.Now().Add(writeTimeout)) }
+
 // flush sends what has been appended, and reports whether there was any.
 func (o *writer) flush() (bool, error) {
 	if len(o.buf) == 0 {
 		return false, nil
 	}
-	// A writer that knows no deadlines (a test's) is written to without one.
-	_ = o.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	o.allow()
 	if _, err := o.w.Write(o.buf); err != nil {
 		return false, err
 	}
