@@ -21,6 +21,11 @@ type Cursor struct {
 	Settled bool   // At was older than the look-back when the cursor was issued: nothing can slide in behind it any more
 }
 
+// Since is the place before everything that was created in the second of a
+// moment or later, for a reader of whom no better place is known. Nothing behind
+// it is looked at.
+func Since(t time.Time) Cursor { return Cursor{Key: Key{At: t.UnixMicro()}, Settled: true} }
+
 // origin is the text of the cursor before the first row.
 const origin = "0"
 
@@ -67,7 +72,7 @@ func Open(text, user string) (Cursor, bool) {
 		return Cursor{}, true
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) <= headLength+checkLength || b[0]&^(flagSettled|flagUUID) != version {
+	if err != nil || len(b) < headLength+checkLength || b[0]&^(flagSettled|flagUUID) != version {
 		return Cursor{}, false
 	}
 	body, sum := b[:len(b)-checkLength], binary.BigEndian.Uint32(b[len(b)-checkLength:])

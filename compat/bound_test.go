@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,8 +28,9 @@ func TestBound(t *testing.T) {
 			seen := &tally{}
 			b := newBridge(&rows{}, seen)
 			var all []*open
-			for range streams {
+			for i := range streams {
 				r := httptest.NewRequest(http.MethodGet, c.target, nil)
+				r.Header.Set("User-Agent", strconv.Itoa(i)) // one browser with many streams gets short ones
 				r.Header.Set("Last-Event-ID", c.header)
 				all = append(all, request(b, r, time.Now().Add(time.Hour)))
 			}

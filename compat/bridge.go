@@ -8,6 +8,7 @@
 package compat
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -29,7 +30,9 @@ type Options struct {
 	OldPageDuration time.Duration
 	// Watch gives a channel that holds a value when the user's data has changed; the
 	// stream then reads at once. stop is called at its end. Nil: there is no news.
-	Watch    func(user string) (woken <-chan struct{}, stop func())
+	Watch func(user string) (woken <-chan struct{}, stop func())
+	// Browsers remembers where old pages stand. Nil: this process does.
+	Browsers Browsers
 	Observer Observer
 }
 
@@ -39,6 +42,7 @@ type Observer interface {
 	StreamClosed(Reason)
 	Delivered(n int)
 	ReadFailed(error)
+	BrowserUnknown(error) // what is remembered of a browser could not be looked up or kept
 }
 
 // Reason is why a stream ended.
@@ -83,6 +87,9 @@ type Bridge struct {
 
 // New prepares a bridge.
 func New(o Options) *Bridge {
+	if o.Browsers == nil {
+		o.Browsers = NewMemory()
+	}
 	if o.Watch == nil {
 		o.Watch = func(string) (<-chan struct{}, func()) { return nil, func() {} }
 	}
@@ -122,22 +129,36 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 		Options: b.options, caller: c, place: Place(r),
 		out: writer{w: w, control: http.NewResponseController(w)},
 	}
+	b.open.Add(1)
+	defer b.open.Add(-1)
+	b.options.Observer.StreamOpened()
+	b.options.Observer.StreamClosed(b.serve(r, s, expires))
+	s.out.allow() // net/http is about to write the end of the response
+}
+
+func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
+	browser, id, named := browserOf(r, s.caller), rand.Uint64(), s.place != ""
+	v := b.enter(r.Context(), browser, s.caller.User, id, named)
+	if !named {
+		s.first = func(ctx context.Context) (backend.Page, error) { return b.begin(ctx, browser, s.caller, v) }
+	}
 	bound, reason := b.options.OldPageDuration, Bounded
-	if s.place != "" {
+	if named || v.many {
 		bound = b.options.MaxDuration
 	}
 	bound -= time.Duration(float64(bound) * shorten * rand.Float64())
 	if left := time.Until(expires); left < bound {
 		bound, reason = left, Expired
 	}
-	b.open.Add(1)
-	defer b.open.Add(-1)
-	woken, stop := b.options.Watch(c.User)
+	woken, stop := b.options.Watch(s.caller.User)
 	defer stop()
 	s.woken = woken
-	b.options.Observer.StreamOpened()
-	b.options.Observer.StreamClosed(s.run(r.Context(), b.drain, bound, reason))
-	s.out.allow() // net/http is about to write the end of the response
+	ended, place := s.run(r.Context(), b.drain, bound, reason), ""
+	if !named && (ended == Bounded || ended == Drained) {
+		place = s.place
+	}
+	b.leave(r.Context(), browser, id, place)
+	return ended
 }
 
 func jitter(floor, spread time.Duration) time.Duration {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -94,14 +95,15 @@ type tally struct {
 }
 
 type counts struct {
-	opened, delivered, failed int
-	closed                    []Reason
+	opened, delivered, failed, unknown int
+	closed                             []Reason
 }
 
 func (o *tally) StreamOpened()         { o.count(func() { o.opened++ }) }
 func (o *tally) StreamClosed(r Reason) { o.count(func() { o.closed = append(o.closed, r) }) }
 func (o *tally) Delivered(n int)       { o.count(func() { o.delivered += n }) }
 func (o *tally) ReadFailed(error)      { o.count(func() { o.failed++ }) }
+func (o *tally) BrowserUnknown(error)  { o.count(func() { o.unknown++ }) }
 
 func (o *tally) count(f func()) {
 	o.mu.Lock()
@@ -249,4 +251,22 @@ func wantIDs(t *testing.T, r reading, want ...string) {
 	if got := r.ids(t); !slices.Equal(got, want) {
 		t.Errorf("events: %s\nwant:   %s", strings.Join(got, " "), strings.Join(want, " "))
 	}
+}
+
+// idsOf are the ids of the notifications, where no other event is expected.
+func (r reading) idsOf() (ids []string) {
+	for _, e := range r.events {
+		var envelope struct{ Data struct{ ID string } }
+		if json.Unmarshal([]byte(e.data), &envelope) == nil {
+			ids = append(ids, envelope.Data.ID)
+		}
+	}
+	return ids
+}
+
+func nopCloser(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
+
+func drainAll(body io.ReadCloser) {
+	_, _ = io.Copy(io.Discard, body)
+	body.Close()
 }

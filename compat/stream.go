@@ -11,10 +11,12 @@ import (
 // stream is one open response.
 type stream struct {
 	Options
-	caller  backend.Caller
-	woken   <-chan struct{}
-	place   string // the reader's cursor, or whatever it sent for one
-	trouble bool   // the last read failed, and the reader has been told to come back later
+	caller backend.Caller
+	woken  <-chan struct{}
+	place  string // the reader's cursor, or whatever it sent for one
+	// first, if not nil, is the read to begin with: the reader names no place.
+	first   func(context.Context) (backend.Page, error)
+	trouble bool // the last read failed, and the reader has been told to come back later
 	out     writer
 }
 
@@ -66,6 +68,11 @@ func (s *stream) run(ctx context.Context, drain <-chan struct{}, bound time.Dura
 }
 
 func (s *stream) read(ctx context.Context, place string, results chan<- result) {
+	if s.first != nil {
+		page, err := s.first(ctx)
+		results <- result{page, err}
+		return
+	}
 	page, err := s.Source.Read(ctx, s.caller, backend.Query{After: place, Limit: replay})
 	results <- result{page, err}
 }
@@ -122,7 +129,7 @@ func (s *stream) write(p backend.Page) error {
 	if len(p.Items) == 0 && p.Place != s.place {
 		s.out.buf = appendPlace(s.out.buf, p.Place)
 	}
-	s.place = p.Place
+	s.place, s.first = p.Place, nil
 	s.Observer.Delivered(len(p.Items))
 	return nil
 }

@@ -93,12 +93,16 @@ func (g *Gateway) open() (err error) {
 	reader := g.newReader()
 	g.follow(reader)
 	g.source = reader
-	g.bridge = compat.New(compat.Options{
+	bridge := compat.Options{
 		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
 		Watch:    g.feed.Watch,
 		Observer: bridgeObserver{streamMetrics{g.metrics}, g.log},
-	})
+	}
+	if g.redis != nil {
+		bridge.Browsers = compat.NewRedis(g.redis, c.Redis.Timeout)
+	}
+	g.bridge = compat.New(bridge)
 	return nil
 }
 

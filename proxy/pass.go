@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -36,9 +38,10 @@ func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		},
-		Rewrite:      func(pr *httputil.ProxyRequest) { rewrite(pr, app) },
-		ErrorHandler: appFailed,
-		ErrorLog:     errorLog,
+		Rewrite:        func(pr *httputil.ProxyRequest) { rewrite(pr, app) },
+		ModifyResponse: readAlong,
+		ErrorHandler:   appFailed,
+		ErrorLog:       errorLog,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Present but empty: net/http shall not add what the app left out. What the
@@ -47,6 +50,20 @@ func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
 		w.Header()["Content-Type"] = nil
 		p.ServeHTTP(w, r)
 	})
+}
+
+// alongKey is where a request's context says what reads along on its response.
+type alongKey struct{}
+
+// readAlong lets the bridge see the app's own stream go by. A stream that is
+// compressed passes unread.
+func readAlong(resp *http.Response) error {
+	along, ok := resp.Request.Context().Value(alongKey{}).(func(io.ReadCloser) io.ReadCloser)
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if ok && resp.StatusCode == http.StatusOK && media == "text/event-stream" && resp.Header.Get("Content-Encoding") == "" {
+		resp.Body = along(resp.Body)
+	}
+	return nil
 }
 
 // rewrite undoes what ReverseProxy changes for safety's sake before it gets

@@ -52,7 +52,7 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
 		return "error"
 	}
-	page, err := g.source.Read(c.Request.Context(), who, q)
+	page, err := g.readPoll(c.Request, who, q)
 	if err != nil {
 		rec.err = err
 		writeFault(c.Writer, err, g.interval)
@@ -63,7 +63,20 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 	h["Cache-Control"] = noStore
 	h["X-Poll-Interval"] = g.intervalHeader
 	h["Sluice-Transport"] = transportHeader[transport]
-	return g.writePage(c, q, page)
+	return g.writePage(c, q.Query, page)
+}
+
+// readPoll reads what a poll asks for. A reader that comes from the legacy stream
+// and has no place of its own yet is given one.
+func (g *Gateway) readPoll(r *http.Request, who backend.Caller, q pollQuery) (backend.Page, error) {
+	if q.Resume && q.After == "" && q.Before == "" {
+		place, err := g.bridge.Resume(r.Context(), r, who)
+		if err != nil {
+			return backend.Page{}, err
+		}
+		q.After = place
+	}
+	return g.source.Read(r.Context(), who, q.Query)
 }
 
 func (g *Gateway) writePage(c *gin.Context, q backend.Query, p backend.Page) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,16 +17,25 @@ const maxCursor = 256
 // limits are the bounds of a page, in items.
 type limits struct{ standard, max int }
 
+// parameters of a poll.
+var parameters = []string{"after_id", "before_id", "limit", "resume"}
+
+// pollQuery is a poll as the client asked for it.
+type pollQuery struct {
+	backend.Query
+	Resume bool // without a place: go on after what the legacy stream has shown this browser
+}
+
 // parseQuery reads the parameters of a poll; others are ignored. It splits the
 // raw query itself, at & only, as the app's framework does: net/url would drop
 // a pair with a semicolon in silence.
-func parseQuery(raw string, l limits) (backend.Query, error) {
-	q := backend.Query{Limit: l.standard}
+func parseQuery(raw string, l limits) (pollQuery, error) {
+	q := pollQuery{Query: backend.Query{Limit: l.standard}}
 	seen := map[string]bool{}
 	for pair := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(pair, "=")
 		name, err := url.QueryUnescape(name)
-		if err != nil || name != "after_id" && name != "before_id" && name != "limit" {
+		if err != nil || !slices.Contains(parameters, name) {
 			continue
 		}
 		if seen[name] {
@@ -42,6 +52,8 @@ func parseQuery(raw string, l limits) (backend.Query, error) {
 			q.After, err = value, checkCursor(value)
 		case "before_id":
 			q.Before, err = value, checkCursor(value)
+		case "resume":
+			q.Resume, err = true, checkResume(value)
 		}
 		if err != nil {
 			return q, fmt.Errorf("%s: %w", name, err)
@@ -69,6 +81,13 @@ func parseLimit(s string, most int) (int, error) {
 		}
 	}
 	return max(n, 1), nil
+}
+
+func checkResume(s string) error {
+	if s != "legacy" {
+		return errors.New("want legacy")
+	}
+	return nil
 }
 
 func checkCursor(s string) error {

@@ -31,9 +31,15 @@ func TestParseQuery(t *testing.T) {
 		"other=%zz&other=;&limit=3&&=":         {Limit: 3},
 		"after_id=" + strings.Repeat("x", 256): {Limit: 50, After: strings.Repeat("x", 256)},
 	} {
-		if got, err := parseQuery(raw, testLimits); err != nil || got != want {
+		if got, err := parseQuery(raw, testLimits); err != nil || got.Query != want || got.Resume {
 			t.Errorf("%q: %+v, %v; want %+v", raw, got, err, want)
 		}
+	}
+}
+
+func TestParseQueryResume(t *testing.T) {
+	if q, err := parseQuery("resume=legacy&limit=5", testLimits); err != nil || !q.Resume || q.Limit != 5 {
+		t.Errorf("%+v, %v", q, err)
 	}
 }
 
@@ -50,6 +56,8 @@ func TestParseQueryRefuses(t *testing.T) {
 		"after_id=a&after_id=":                 "after_id: given more than once",
 		"before_id=a&before_id=b":              "before_id: given more than once",
 		"after_id=a&before_id=b":               "after_id and before_id: only one of them",
+		"resume=":                              "resume: want legacy",
+		"resume=legacy&resume=legacy":          "resume: given more than once",
 		"after_id=%zz":                         "after_id: bad percent-encoding",
 		"after_id=a%00b":                       "after_id: contains NUL",
 		"after_id=%ff":                         "after_id: not UTF-8",

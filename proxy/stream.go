@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"context"
+	"errors"
+	"io"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -31,6 +34,8 @@ func (g *Gateway) stream(c *gin.Context) {
 		rec.outcome = "stream: bridge"
 		g.bridge.Serve(rec, c.Request, id.Caller, id.Expires)
 	default:
+		along := func(body io.ReadCloser) io.ReadCloser { return g.bridge.Along(body, c.Request, id.Caller) }
+		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), alongKey{}, along))
 		g.pass(c)
 	}
 }
@@ -53,5 +58,11 @@ var _ compat.Observer = bridgeObserver{}
 func (o bridgeObserver) ReadFailed(err error) {
 	if backend.FaultOf(err) != backend.Canceled {
 		o.log.Warn("bridge: read failed, the stream stays open", zap.Error(err))
+	}
+}
+
+func (o bridgeObserver) BrowserUnknown(err error) {
+	if !errors.Is(err, context.Canceled) {
+		o.log.Warn("bridge: what an old page was shown is not remembered", zap.Error(err))
 	}
 }

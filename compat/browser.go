@@ -1,0 +1,171 @@
+package compat
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/backend"
+)
+
+// An old page reconnects without saying where it stands, so the gateway has to
+// remember it, for the browser as a whole: tabs cannot be told apart.
+//
+// A browser's legacy cursor is a place up to which it has certainly received
+// everything. That a stream was flushed proves nothing. The one proof is that we
+// ended a stream, at an event boundary, and the same browser was back at once: it
+// saw that end, and so all that came before it. Where there is no proof, a
+// reconnect starts early enough, and the page removes the repeats.
+
+const (
+	// proofWithin is how soon after the end of its stream a browser must be back:
+	// the old page waits 1 s.
+	proofWithin = 5 * time.Second
+	// overlap is how far back a reconnect without proof starts at least.
+	overlap = 120 * time.Second
+	// mostRepeats is how many items such a reconnect gets at most; the old page
+	// remembers 200 and would show others again.
+	mostRepeats = 100
+	// manyStreams is how many streams a browser may hold before further ones are
+	// short: over HTTP/1.1, six block all else of the origin.
+	manyStreams = 4
+	// mostPassed is how many items of a passed-through stream are remembered, as
+	// many as the old page does.
+	mostPassed = 200
+)
+
+// Browser is what is remembered of one browser. Times are Unix milliseconds.
+type Browser struct {
+	Cursor string   `json:"cursor,omitempty"` // sealed; all up to here was received
+	Ended  []ending `json:"ended,omitempty"`  // streams that we ended, not proven yet
+	Open   []held   `json:"open,omitempty"`
+	Passed *passed  `json:"passed,omitempty"`
+}
+
+func (b *Browser) empty() bool {
+	return b.Cursor == "" && b.Passed == nil && len(b.Ended) == 0 && len(b.Open) == 0
+}
+
+// ending is the end of a stream by us, at a place.
+type ending struct {
+	At    int64  `json:"at"`
+	Place string `json:"place"`
+}
+
+// held is a stream that the browser holds, until its time is up at the latest.
+type held struct {
+	ID    uint64 `json:"id"`
+	Until int64  `json:"until"`
+}
+
+// passed are the items that went by on the app's own stream. What the browser
+// was shown without a gap reaches from Begin up to the first row not in Keys.
+type passed struct {
+	Begin backend.Key   `json:"begin"`
+	Full  bool          `json:"full,omitempty"` // Begin has moved up to the last key that had to be forgotten
+	Keys  []backend.Key `json:"keys"`           // ascending
+}
+
+// browserOf names a browser by all that its requests have in common. A refreshed
+// token makes a new browser.
+func browserOf(r *http.Request, c backend.Caller) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{c.User, c.Token, r.UserAgent()}, "\x00")))
+	return string(sum[:16])
+}
+
+// enter notes a new stream, and tells whether the browser held many before it.
+func (b *Browser) enter(stream uint64, now time.Time, bound time.Duration) (many bool) {
+	b.Open = slices.DeleteFunc(b.Open, func(o held) bool { return o.Until < now.UnixMilli() })
+	many = len(b.Open) >= manyStreams
+	b.Open = append(b.Open, held{stream, now.Add(bound).UnixMilli()})
+	return many
+}
+
+// leave notes the end of a stream. place is where its reader stands if we ended
+// it, and empty if that is not known.
+func (b *Browser) leave(stream uint64, now time.Time, place string) {
+	b.Open = slices.DeleteFunc(b.Open, func(o held) bool { return o.ID == stream })
+	if place != "" {
+		b.Ended = append(b.Ended, ending{now.UnixMilli(), place})
+	}
+}
+
+// prove takes a reconnect without an id for the proof of the ends just now. Which
+// of several tabs is back cannot be told, so it is the one that is the furthest
+// behind; the ends stay for the others, who may be that one too.
+func (b *Browser) prove(user string, now time.Time) (place string, proven bool) {
+	b.Ended = slices.DeleteFunc(b.Ended, func(e ending) bool {
+		ago := now.UnixMilli() - e.At
+		return ago < 0 || ago > proofWithin.Milliseconds()
+	})
+	if len(b.Ended) == 0 {
+		return "", false
+	}
+	place = slices.MinFunc(b.Ended, func(x, y ending) int { return compareSealed(user, x.Place, y.Place) }).Place
+	b.Cursor = laterSealed(user, b.Cursor, place)
+	b.Passed = nil // what the app's own stream showed before lies behind
+	return place, true
+}
+
+// pass notes items that went by on the app's own stream.
+func (b *Browser) pass(keys []backend.Key, now time.Time) {
+	p := b.Passed
+	if p == nil {
+		p = &passed{Begin: backend.Key{At: now.Add(-overlap).UnixMicro()}}
+		b.Passed = p
+	}
+	for _, k := range keys {
+		k = second(k)
+		i, known := slices.BinarySearchFunc(p.Keys, k, backend.Key.Compare)
+		switch {
+		case known, p.Full && k.Compare(p.Begin) <= 0:
+			continue
+		case !p.Full && k.At < p.Begin.At:
+			p.Begin = backend.Key{At: k.At}
+		}
+		p.Keys = slices.Insert(p.Keys, i, k)
+	}
+	if over := len(p.Keys) - mostPassed; over > 0 {
+		p.Begin, p.Full = p.Keys[over-1], true
+		p.Keys = slices.Delete(p.Keys, 0, over)
+	}
+}
+
+// has reports whether an item went by.
+func (p *passed) has(k backend.Key) bool {
+	_, known := slices.BinarySearchFunc(p.Keys, second(k), backend.Key.Compare)
+	return known
+}
+
+// second is a key as the legacy stream tells it: created_at without a fraction.
+func second(k backend.Key) backend.Key {
+	k.At -= (k.At%1e6 + 1e6) % 1e6
+	return k
+}
+
+func laterSealed(user, a, b string) string {
+	if compareSealed(user, a, b) < 0 {
+		return b
+	}
+	return a
+}
+
+// compareSealed orders two sealed cursors; what is none comes first.
+func compareSealed(user, a, b string) int {
+	ca, okA := backend.Open(a, user)
+	cb, okB := backend.Open(b, user)
+	if !okA || !okB {
+		return cmp.Compare(boolInt(okA), boolInt(okB))
+	}
+	return ca.Compare(cb.Key)
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

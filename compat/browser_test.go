@@ -1,0 +1,197 @@
+package compat
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/backend"
+)
+
+// back waits as the old page does and connects again, without an id.
+func back(b *Bridge, after time.Duration) *open {
+	time.Sleep(after)
+	return connect(b, "")
+}
+
+func TestAnUnknownBrowserGetsTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{}
+		s.add(time.Hour, numbered(30)...)
+		o := connect(newBridge(s, &tally{}), "")
+		defer o.close()
+		wantIDs(t, o.now(t), numbered(30)[10:]...)
+	})
+}
+
+// We ended the stream and the browser was back at once: it goes on exactly there.
+func TestAProvenReconnectRepeatsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{}
+		s.add(time.Minute, "a", "b")
+		b := newBridge(s, &tally{})
+		o := connect(b, "")
+		wantIDs(t, o.now(t), "a", "b")
+		o.lasted()
+		s.add(0, "between")
+		o = back(b, time.Second)
+		defer o.close()
+		wantIDs(t, o.now(t), "between")
+	})
+}
+
+// Without proof a reconnect repeats what is recent, and whatever came since the
+// last proof.
+func TestAnUnprovenReconnectMissesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(*open)
+		wait time.Duration
+	}{
+		"cut":               {(*open).close, time.Second},
+		"back too late":     {func(o *open) { o.lasted() }, 6 * time.Second},
+		"cut and back late": {(*open).close, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &rows{}
+				b := newBridge(s, &tally{})
+				s.add(time.Hour, "old")
+				connect(b, "").lasted()
+				o := back(b, time.Second) // proof: all up to old
+				wantIDs(t, o.now(t))
+				s.add(0, "a") // perhaps received, perhaps not
+				time.Sleep(interval)
+				wantIDs(t, o.now(t), "a")
+				c.end(o)
+				s.add(0, "b")
+				o = back(b, c.wait)
+				defer o.close()
+				wantIDs(t, o.now(t), "a", "b")
+			})
+		})
+	}
+}
+
+func TestALongBacklogIsCutToTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{}
+		b := newBridge(s, &tally{})
+		s.add(time.Hour, "old")
+		connect(b, "").lasted()
+		back(b, time.Second).close()
+		time.Sleep(time.Hour)
+		s.add(time.Minute, numbered(150)...)
+		o := connect(b, "")
+		defer o.close()
+		wantIDs(t, o.now(t), numbered(150)[50:]...)
+	})
+}
+
+// Tabs cannot be told apart: whichever is back may be the one that is behind.
+func TestTwoTabsThatEndTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{}
+		b := newBridge(s, &tally{})
+		s.add(time.Hour, "old")
+		behind := connect(b, "")
+		wantIDs(t, behind.now(t), "old")
+		s.add(0, "a")
+		ahead := connect(b, "") // has a at once; the other would read it at its next round
+		wantIDs(t, ahead.now(t), "old", "a")
+		b.Drain()
+		behind.lasted()
+		ahead.lasted()
+		restarted := newBridge(s, &tally{})
+		restarted.options.Browsers = b.options.Browsers
+		for range 2 {
+			o := back(restarted, time.Second)
+			wantIDs(t, o.now(t), "a")
+			defer o.close()
+		}
+	})
+}
+
+func TestAnotherBrowserIsAnother(t *testing.T) {
+	request := func(agent string) *http.Request {
+		r := httptest.NewRequest(http.MethodGet, "/api/stream", nil)
+		r.Header.Set("User-Agent", agent)
+		return r
+	}
+	same := browserOf(request("x"), alice)
+	for name, other := range map[string]string{
+		"user":       browserOf(request("x"), backend.Caller{User: "bob", Token: "t"}),
+		"credential": browserOf(request("x"), backend.Caller{User: "alice", Token: "u"}),
+		"User-Agent": browserOf(request("y"), alice),
+		"boundaries": browserOf(request("t\x00x"), backend.Caller{User: "alice"}),
+	} {
+		if other == same {
+			t.Errorf("another %s is the same browser", name)
+		}
+	}
+	if browserOf(request("x"), alice) != same {
+		t.Error("a browser is not itself")
+	}
+}
+
+func TestTheFifthStreamIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(&rows{}, &tally{})
+		var held []*open
+		for range manyStreams {
+			held = append(held, connect(b, ""))
+			synctest.Wait()
+		}
+		if lasted := connect(b, "").lasted(); lasted > maxDuration {
+			t.Errorf("the fifth lasted %s", lasted)
+		}
+		held[0].close()
+		o := connect(b, "")
+		time.Sleep(maxDuration)
+		if !o.isOpen() {
+			t.Error("a stream is short although another was closed")
+		}
+		for _, h := range append(held[1:], o) {
+			h.close()
+		}
+	})
+}
+
+// forgetful are Browsers that are down.
+type forgetful struct{}
+
+func (forgetful) Update(context.Context, string, func(*Browser)) error { return errors.New("down") }
+
+func TestWhatCannotBeRememberedEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, seen := &rows{}, &tally{}
+		s.add(time.Minute, "a")
+		b := newBridge(s, seen)
+		b.options.Browsers = forgetful{}
+		o := connect(b, "")
+		wantIDs(t, o.now(t), "a")
+		if o.lasted() < oldPage*93/100 || o.status != http.StatusOK || seen.soFar().unknown == 0 {
+			t.Errorf("status %d, reported %+v", o.status, seen.soFar())
+		}
+		if place, err := b.Resume(t.Context(), httptest.NewRequest(http.MethodGet, "/", nil), alice); place != "" || err != nil {
+			t.Errorf("resume: %q, %v", place, err)
+		}
+	})
+}
+
+// While the source fails, a reader without a place keeps its claim to a start.
+func TestAStartThatFailsIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{err: errors.New("down")}
+		s.add(time.Hour, numbered(30)...)
+		o := connect(newBridge(s, &tally{}), "")
+		defer o.close()
+		wantIDs(t, o.now(t))
+		s.change(func(s *rows) { s.err = nil })
+		time.Sleep(interval)
+		wantIDs(t, o.now(t), numbered(30)[10:]...)
+	})
+}
