@@ -142,7 +142,7 @@ func (g *Gateway) pass(c *gin.Context) {
 	c.Status(http.StatusOK) // or gin would add its own page to a 404 of the app
 	rec := below(c)
 	rec.outcome = "passed"
-	g.app.ServeHTTP(rec, c.Request)
+	g.app.ServeHTTP(asSent{rec}, c.Request)
 }
 
 func (g *Gateway) evaluated(flag, variant, reason string) {
