@@ -17,15 +17,15 @@ import (
 // nearly doubles the cost of proxying.
 const idleConnsPerApp = 256
 
-// newAppProxy passes requests to the app; it answers over asSent. The app sees what it would see without
-// Sluice, and the client gets what the app said; only hop-by-hop fields and
-// X-Forwarded-For differ.
+// newAppProxy passes requests to the app; it answers over asSent. The app sees
+// what it would see without Sluice, and the client gets what the app said, piece
+// by piece; only hop-by-hop fields and X-Forwarded-For differ.
 func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
 	errorLog, err := zap.NewStdLogAt(log.Named("pass"), zap.WarnLevel)
 	if err != nil {
 		panic(err) // only an unknown level is refused
 	}
-	p := &httputil.ReverseProxy{
+	return &httputil.ReverseProxy{
 		Transport: &http.Transport{
 			// No proxy from the environment, no compression of our own.
 			DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -36,11 +36,11 @@ func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		},
-		Rewrite:      func(pr *httputil.ProxyRequest) { rewrite(pr, app) },
-		ErrorHandler: appFailed,
-		ErrorLog:     errorLog,
+		FlushInterval: -1, // as soon as the app flushes
+		Rewrite:       func(pr *httputil.ProxyRequest) { rewrite(pr, app) },
+		ErrorHandler:  appFailed,
+		ErrorLog:      errorLog,
 	}
-	return p
 }
 
 // asSent sends the app's header as it is: net/http shall not add what the app
