@@ -83,11 +83,12 @@ func recording(next http.Handler, log *zap.Logger) http.Handler {
 				rec.outcome = "panic"
 				if rec.status == 0 {
 					writeProblem(rec, http.StatusInternalServerError, "internal error")
+					fault = nil
 				}
 			}
 			logRequest(log, rec, r, time.Since(start))
-			if fault != nil && rec.outcome != "panic" {
-				panic(fault) // net/http cuts the connection, so that the client sees the cut
+			if fault != nil {
+				panic(http.ErrAbortHandler) // net/http cuts the connection, so that the client sees the cut
 			}
 		}()
 		next.ServeHTTP(rec, r)
