@@ -67,7 +67,7 @@ func TestModelOldTab(t *testing.T) {
 				tab.stream, tab.read = connect(b, ""), 0
 			}
 			t.Repeat(map[string]func(*rapid.T){
-				"item":  func(t *rapid.T) { add(0, 1) },
+				"item":  func(*rapid.T) { add(0, 1) },
 				"burst": func(t *rapid.T) { add(0, rapid.IntRange(2, 40).Draw(t, "items")) },
 				"late":  func(t *rapid.T) { add(time.Duration(rapid.IntRange(1, 20).Draw(t, "s"))*time.Second, 1) },
 				"wait":  func(t *rapid.T) { time.Sleep(time.Duration(rapid.IntRange(1, 60).Draw(t, "s")) * time.Second) },
@@ -96,7 +96,7 @@ func TestModelOldTab(t *testing.T) {
 					tab.stream.close()
 					reconnect(time.Duration(rapid.IntRange(1, 30).Draw(t, "s")) * time.Second)
 				},
-				"": func(t *rapid.T) {},
+				"": func(*rapid.T) {},
 			})
 			time.Sleep(interval + time.Second)
 			tab.take(t, everything)

@@ -11,35 +11,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sluice/internal/servertest"
 )
 
-// pipes is a listener whose connections are in memory, so that net/http runs on
-// fake time. Its connections have deadlines and no buffers.
-type pipes struct {
-	dialed chan net.Conn
-	closed chan struct{}
-}
-
-func (p pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.dialed:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-func (p pipes) Close() error   { close(p.closed); return nil }
-func (p pipes) Addr() net.Addr { return &net.UnixAddr{} }
-
-func (p pipes) dial() net.Conn {
-	ours, theirs := net.Pipe()
-	p.dialed <- theirs
-	return ours
-}
-
-// serve runs a bridge in a real server for the time of a test.
-func serve(t *testing.T, b *Bridge, expires time.Duration) pipes {
-	p := pipes{make(chan net.Conn), make(chan struct{})}
+// dial runs a bridge in a real server for the time of a test, and connects to it.
+func dial(t *testing.T, b *Bridge, expires time.Duration) net.Conn {
+	t.Helper()
+	p := servertest.NewPipes()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.Serve(w, r, alice, time.Now().Add(expires))
 	})}
@@ -53,7 +32,12 @@ func serve(t *testing.T, b *Bridge, expires time.Duration) pipes {
 			t.Error(err)
 		}
 	})
-	return p
+	conn, err := p.Dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 func ask(t *testing.T, conn net.Conn) {
@@ -70,8 +54,7 @@ func TestResponsesAreComplete(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			source := &rows{}
 			source.add(time.Minute, "a")
-			conn := serve(t, newBridge(source, &tally{}), expires).dial()
-			defer conn.Close()
+			conn := dial(t, newBridge(source, &tally{}), expires)
 			in := bufio.NewReader(conn)
 			for range 2 {
 				ask(t, conn)
@@ -98,8 +81,7 @@ func TestAReaderThatDoesNotRead(t *testing.T) {
 		source, seen := &rows{}, &tally{}
 		source.add(time.Minute, "a")
 		b := newBridge(source, seen)
-		conn := serve(t, b, time.Hour).dial()
-		defer conn.Close()
+		conn := dial(t, b, time.Hour)
 		ask(t, conn)
 		time.Sleep(writeTimeout - time.Millisecond)
 		synctest.Wait()
@@ -119,8 +101,7 @@ func TestAReaderThatStopsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := &tally{}
 		b := newBridge(&rows{}, seen)
-		conn := serve(t, b, time.Hour).dial()
-		defer conn.Close()
+		conn := dial(t, b, time.Hour)
 		ask(t, conn)
 		in := bufio.NewReader(conn)
 		for line := ""; !strings.HasPrefix(line, "retry:"); {

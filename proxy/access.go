@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"bufio"
 	"errors"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -45,7 +47,16 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController reach deadlines and Hijack.
+// Hijack takes over the connection, for a change of protocol.
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if err == nil {
+		r.status = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
+}
+
+// Unwrap lets http.ResponseController reach deadlines.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // Flush is what gin's writer looks for.
@@ -72,11 +83,12 @@ func recording(next http.Handler, log *zap.Logger) http.Handler {
 				rec.outcome = "panic"
 				if rec.status == 0 {
 					writeProblem(rec, http.StatusInternalServerError, "internal error")
+					fault = nil
 				}
 			}
 			logRequest(log, rec, r, time.Since(start))
-			if fault != nil && rec.outcome != "panic" {
-				panic(fault) // net/http cuts the connection, so that the client sees the cut
+			if fault != nil {
+				panic(http.ErrAbortHandler) // net/http cuts the connection, so that the client sees the cut
 			}
 		}()
 		next.ServeHTTP(rec, r)

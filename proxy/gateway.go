@@ -156,7 +156,9 @@ func (g *Gateway) pass(c *gin.Context) {
 	c.Status(http.StatusOK) // or gin would add its own page to a 404 of the app
 	rec := below(c)
 	rec.outcome = "passed"
-	g.app.ServeHTTP(rec, c.Request)
+	// The app may answer before it has read all of an upload. HTTP/2 always lets it.
+	_ = http.NewResponseController(rec).EnableFullDuplex()
+	g.app.ServeHTTP(asSent{rec}, c.Request)
 }
 
 func (g *Gateway) evaluated(flag, variant, reason string) {

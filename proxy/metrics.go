@@ -8,6 +8,7 @@ import (
 	"sluice/backend/feed"
 	"sluice/backend/latest"
 	"sluice/compat"
+	"sluice/rollout"
 )
 
 // Label values. They all exist from the start, so that a rate over a label that
@@ -77,6 +78,7 @@ func newMetrics() *metrics {
 	preset(m.delivered, transports)
 	preset(m.cursorChecks, checks)
 	preset(m.streamCloses, compat.Reasons)
+	rollout.EachEvaluation(func(flag, variant, reason string) { m.flagEvaluations.WithLabelValues(flag, variant, reason) })
 	return m
 }
 

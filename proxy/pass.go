@@ -19,15 +19,15 @@ import (
 // nearly doubles the cost of proxying.
 const idleConnsPerApp = 256
 
-// newAppProxy passes requests to the app. The app sees what it would see without
-// Sluice, and the client gets what the app said; only hop-by-hop fields and
-// X-Forwarded-For differ.
+// newAppProxy passes requests to the app; it answers over asSent. The app sees
+// what it would see without Sluice, and the client gets what the app said, piece
+// by piece; only hop-by-hop fields and X-Forwarded-For differ.
 func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
 	errorLog, err := zap.NewStdLogAt(log.Named("pass"), zap.WarnLevel)
 	if err != nil {
 		panic(err) // only an unknown level is refused
 	}
-	p := &httputil.ReverseProxy{
+	return &httputil.ReverseProxy{
 		Transport: &http.Transport{
 			// No proxy from the environment, no compression of our own.
 			DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -38,18 +38,26 @@ func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		},
+		FlushInterval:  -1, // as soon as the app flushes
 		Rewrite:        func(pr *httputil.ProxyRequest) { rewrite(pr, app) },
 		ModifyResponse: readAlong,
 		ErrorHandler:   appFailed,
 		ErrorLog:       errorLog,
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Present but empty: net/http shall not add what the app left out. What the
-		// app sent is added to these.
-		w.Header()["Date"] = nil
-		w.Header()["Content-Type"] = nil
-		p.ServeHTTP(w, r)
-	})
+}
+
+// asSent sends the app's header as it is: net/http shall not add what the app
+// left out. It does so as late as this because ReverseProxy empties the header
+// after a 1xx response.
+type asSent struct{ *recorder }
+
+func (w asSent) WriteHeader(status int) {
+	for _, name := range []string{"Date", "Content-Type"} {
+		if _, ok := w.Header()[name]; !ok {
+			w.Header()[name] = nil
+		}
+	}
+	w.recorder.WriteHeader(status)
 }
 
 // alongKey is where a request's context says what reads along on its response.
@@ -96,15 +104,14 @@ func keepPath(out *url.URL, requestURI string) {
 
 // appFailed answers a request that did not get through to the app.
 func appFailed(w http.ResponseWriter, _ *http.Request, err error) {
-	if rec, ok := w.(*recorder); ok {
-		rec.err = err
-	}
+	rec := w.(asSent).recorder // the answer is ours
+	rec.err = err
 	switch {
 	case errors.Is(err, context.Canceled):
-		w.WriteHeader(499) // the client went away; for the log
+		rec.WriteHeader(499) // the client went away; for the log
 	case errors.Is(err, context.DeadlineExceeded):
-		writeProblem(w, http.StatusGatewayTimeout, "the app did not answer in time")
+		writeProblem(rec, http.StatusGatewayTimeout, "the app did not answer in time")
 	default:
-		writeProblem(w, http.StatusBadGateway, "the app does not answer")
+		writeProblem(rec, http.StatusBadGateway, "the app does not answer")
 	}
 }

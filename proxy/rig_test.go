@@ -5,26 +5,17 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-
 	"sync"
 )
 
 // scrape is what /metrics says.
-func (r *rig) scrape() string { return r.admin("/metrics").Body.String() }
+func (r *rig) scrape() string { return r.admin("/metrics").body }
 
 // ready is status and body of /readyz.
 func (r *rig) ready() string {
-	w := r.admin("/readyz")
-	return fmt.Sprintf("%d %s", w.Code, w.Body)
-}
-
-func (r *rig) admin(path string) *httptest.ResponseRecorder {
-	r.t.Helper()
-	w := httptest.NewRecorder()
-	r.gateway.AdminHandler().ServeHTTP(w, httptest.NewRequestWithContext(r.t.Context(), http.MethodGet, path, nil))
-	return w
+	got := r.admin("/readyz")
+	return fmt.Sprintf("%d %s", got.status, got.body)
 }
 
 // watch lets the gateway follow flags, feed and signals until the test ends.

@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"net/http"
+	"testing"
+
+	"sluice/proxy/config"
+)
+
+func TestHealth(t *testing.T) {
+	noCache := func(c *config.Config) { c.Redis.URL = config.NewSecret("redis://127.0.0.1:1") }
+	noStore := func(c *config.Config) { c.Store.DSN = config.NewSecret(t.TempDir() + "/none.db") }
+	const cacheDown = `"cache":"down: polls go to the source"`
+	for name, c := range map[string]struct {
+		change []func(*config.Config)
+		status int
+		body   string
+	}{
+		"all is well":       {nil, 200, `{"cache":"ok","ready":true}`},
+		"the cache is down": {[]func(*config.Config){noCache}, 200, `{` + cacheDown + `,"ready":true}`},
+		"the store is down": {[]func(*config.Config){noStore}, 503, `{"cache":"ok","ready":false,"reason":"store: table notifications: unable to open database file (14)"}`},
+		"both of them":      {[]func(*config.Config){noCache, noStore}, 503, `{` + cacheDown + `,"ready":false,"reason":"store: table notifications: unable to open database file (14)"}`},
+		"the app is the store": {[]func(*config.Config){func(c *config.Config) {
+			c.Store.Driver, c.Store.DSN, c.Upstream.URL = "upstream", config.Secret{}, "http://127.0.0.1:1"
+		}}, 200, `{"cache":"ok","ready":true}`}, // polls say 502; without Sluice, they would not be answered either
+	} {
+		r := newRig(t, c.change...)
+		if reply := r.admin("/readyz"); reply.status != c.status || reply.body != c.body {
+			t.Errorf("%s: %d %s, want %d %s", name, reply.status, reply.body, c.status, c.body)
+		}
+		if reply := r.admin("/healthz"); reply.status != http.StatusOK || reply.body != "ok\n" {
+			t.Errorf("%s: alive: %d %s", name, reply.status, reply.body)
+		}
+	}
+}
+
+// While it drains it is alive and not ready.
+func TestHealthWhileDraining(t *testing.T) {
+	r := newRig(t)
+	r.gateway.draining.Store(true)
+	if reply := r.admin("/readyz"); reply.status != http.StatusServiceUnavailable || reply.body != `{"cache":"ok","ready":false,"reason":"draining"}` {
+		t.Errorf("%d %s", reply.status, reply.body)
+	}
+	if reply := r.admin("/healthz"); reply.status != http.StatusOK {
+		t.Errorf("alive: %d", reply.status)
+	}
+}
+
+// The operator's pages are on the operator's listener only.
+func TestListenersAreApart(t *testing.T) {
+	r := newRig(t)
+	for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
+		if reply := r.get("alice", path); reply.body != "the app: GET "+path {
+			t.Errorf("%s in public: %s", path, reply.body)
+		}
+	}
+	for _, path := range []string{"/", "/api/notifications", "/debug/pprof/"} {
+		if reply := r.admin(path); reply.status != http.StatusNotFound {
+			t.Errorf("%s for operators: %d", path, reply.status)
+		}
+	}
+}

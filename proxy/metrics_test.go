@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"bufio"
+	"cmp"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"sluice/internal/servertest"
+	"sluice/proxy/config"
+)
+
+// admin asks the operator's listener.
+func (r *rig) admin(target string) reply {
+	r.t.Helper()
+	w := httptest.NewRecorder()
+	r.gateway.AdminHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+	return reply{w.Code, w.Header(), w.Body.String()}
+}
+
+// series are the lines of /metrics that are Sluice's own, without their values;
+// of a histogram only its type and its counts.
+func (r *rig) series() string {
+	value := regexp.MustCompile(` \S+$`)
+	var lines []string
+	for s := bufio.NewScanner(strings.NewReader(r.admin("/metrics").body)); s.Scan(); {
+		line := s.Text()
+		switch {
+		case strings.HasPrefix(line, "# TYPE sluice_"):
+			lines = append(lines, line)
+		case strings.HasPrefix(line, "sluice_") && !strings.Contains(line, "_bucket{") && !strings.Contains(line, "_sum{"):
+			lines = append(lines, value.ReplaceAllString(line, ""))
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// Names, types and labels are API, and all of them are there from the start: a
+// rate over something that has not happened yet is 0 and not absent.
+func TestMetricsAreAPI(t *testing.T) {
+	const golden = "testdata/metrics.txt"
+	got := newRig(t).series()
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("metrics differ from %s; if that is meant, run go test ./proxy -run Metrics -update\n%s", golden, got)
+	}
+}
+
+// What depends on the configuration is there from the start as well.
+func TestMetricsNameSourceAndLayer(t *testing.T) {
+	r := newRig(t, func(c *config.Config) {
+		c.Store.Driver, c.Store.DSN = "upstream", config.Secret{}
+		c.Redis.URL = config.NewSecret("redis://127.0.0.1:1")
+	})
+	for _, want := range []string{
+		`sluice_source_requests_total{outcome="ok",source="upstream"}`, `sluice_source_request_duration_seconds_count{source="upstream"}`,
+		`sluice_latest_requests_total{layer="redis",result="hit"}`,
+	} {
+		if !strings.Contains(r.series(), want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+// value is a counter's or a gauge's.
+func value(t *testing.T, m prometheus.Metric) float64 {
+	t.Helper()
+	var d dto.Metric
+	if err := m.Write(&d); err != nil {
+		t.Fatal(err)
+	}
+	return cmp.Or(d.GetCounter().GetValue(), d.GetGauge().GetValue(), float64(d.GetHistogram().GetSampleCount()))
+}
+
+// changed are the series that differ from what they were at the start.
+func (r *rig) changed() (lines []string) {
+	for s := bufio.NewScanner(strings.NewReader(r.admin("/metrics").body)); s.Scan(); {
+		line := s.Text()
+		own := strings.HasPrefix(line, "sluice_") && !strings.Contains(line, "duration_seconds_sum") && !strings.Contains(line, "_bucket{")
+		if own && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "flag_") && !strings.Contains(line, "advised") {
+			lines = append(lines, strings.TrimPrefix(line, "sluice_"))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func wantSeries(t *testing.T, r *rig, want ...string) {
+	t.Helper()
+	if got := r.changed(); !slices.Equal(got, want) {
+		t.Errorf("moved:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestPollsAreCounted(t *testing.T) {
+	r := newRig(t, func(c *config.Config) { c.Cache.StalenessBound = config.Bound(time.Minute) })
+	r.insert("alice", time.Minute, "a", "b")
+	cursor := r.get("alice", "/api/notifications", "Sluice-Client: 0.1.0").page(t).Cursor
+	r.get("alice", "/api/notifications?after_id="+cursor, "Sluice-Client: drop-in/1")
+	r.get("alice", "/api/notifications?after_id=nonsense")
+	r.get("alice", "/api/notifications?limit=abc")
+	r.get("", "/api/notifications") // nobody's poll is no poll
+	r.get("alice", "/page")
+	wantSeries(t, r,
+		`latest_requests_total{layer="memory",result="differs"} 1`,
+		`latest_requests_total{layer="memory",result="hit"} 1`,
+		`notifications_delivered_total{transport="poll"} 4`,
+		`poll_duration_seconds_count{client="drop-in"} 1`,
+		`poll_duration_seconds_count{client="native"} 2`,
+		`poll_duration_seconds_count{client="sluice"} 1`,
+		`polls_total{client="drop-in",result="empty"} 1`,
+		`polls_total{client="native",result="error"} 1`,
+		`polls_total{client="native",result="reset"} 1`,
+		`polls_total{client="sluice",result="items"} 1`,
+		`source_request_duration_seconds_count{source="sqlite"} 2`,
+		`source_requests_total{outcome="ok",source="sqlite"} 2`,
+	)
+}
+
+func TestStreamsAreCounted(t *testing.T) {
+	r := newRig(t, withFlags(t, "sse", "bridge"))
+	r.insert("alice", time.Minute, "a", "b")
+	conn := dial(t, r.public.URL)
+	send(t, conn, raw("", "GET /api/stream HTTP/1.1", "Host: x", "Cookie: access_token="+tokenFor(t, "alice")))
+	readUntil(t, bufio.NewReader(conn), `"id":"b"`)
+	wantSeries(t, r,
+		`compat_streams 1`,
+		`notifications_delivered_total{transport="bridge"} 2`,
+		`source_request_duration_seconds_count{source="sqlite"} 1`,
+		`source_requests_total{outcome="ok",source="sqlite"} 1`,
+	)
+	conn.Close()
+	servertest.Eventually(t, "the stream has ended", func() bool { return value(t, r.gateway.metrics.streams) == 0 })
+	if n := value(t, r.gateway.metrics.streamCloses.WithLabelValues("gone")); n != 1 {
+		t.Errorf("%v streams gone", n)
+	}
+}
+
+// Users, ids and paths would make as many series as there are of them.
+func TestNoMetricNamesAUser(t *testing.T) {
+	r := newRig(t, withFlags(t, "poll", "bridge"), func(c *config.Config) { c.Compat.OldPageDuration = time.Millisecond })
+	before := r.series()
+	for _, user := range []string{"alice", "an-unusual-user"} {
+		r.insert(user, time.Minute, "item-of-"+user)
+		r.get(user, "/api/notifications?after_id=some-cursor", "Sluice-Client: some-version")
+		r.get(user, "/api/stream")
+		r.get(user, "/some/path")
+	}
+	if after := r.series(); after != before {
+		t.Errorf("new series:\n%s\nbefore:\n%s", after, before)
+	}
+}
