@@ -4,8 +4,12 @@
   // The server has rendered the newest already, and live updates bring them again.
   const shown = new Set([...feed.children].map((row) => row.dataset.id));
 
+  // A path of this site or http(s). `//` and `/\` would lead to another host, and so do control characters in between,
+  // which browsers leave out.
+  const LINK = /^(https?:\/\/|\/(?![/\\]))[^\x00-\x1f\x7f]*$/i;
+
   function hrefOf({ href, document_id, job_id }) {
-    if (href) return /^(\/|https?:\/\/)/i.test(href) ? href : null;
+    if (href) return LINK.test(href) ? href : null;
     if (document_id) return `/dashboard/documents/${encodeURIComponent(document_id)}`;
     if (job_id) return `/dashboard/jobs/${encodeURIComponent(job_id)}`;
     return null;
