@@ -22,6 +22,9 @@
     return made;
   }
 
+  // Polls say when in RFC 3339, the feed and the stream as the database does. All of it is UTC.
+  const asInFeed = (time) => String(time || '').replace('T', ' ').replace('Z', '');
+
   window.addEventListener('notification:created', ({ detail: n }) => {
     if (shown.has(n.id)) return;
     shown.add(n.id);
@@ -30,7 +33,7 @@
     if (href) text.href = href;
     const row = element('li');
     row.dataset.id = n.id;
-    row.append(element('span', `dot ${n.level}`), text, element('time', '', n.created_at));
+    row.append(element('span', `dot ${n.level}`), text, element('time', '', asInFeed(n.created_at)));
     feed.prepend(row);
     document.getElementById('activity-empty')?.remove();
   });
