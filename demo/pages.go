@@ -133,8 +133,10 @@ func (s streamed) Href() string {
 	return ""
 }
 
-// httpLink is the legacy pages' rule for links.
-var httpLink = regexp.MustCompile(`^(?i:/|https?://)`)
+// httpLink is a path of this site or http(s). The legacy pages' rule, "starts
+// with / or http", lets "//host" through, which looks like a path and leads
+// elsewhere; browsers read a backslash as a slash, and leave control characters out.
+var httpLink = regexp.MustCompile(`^((?i)https?://|/([^/\\\x00-\x1f\x7f]|$))[^\x00-\x1f\x7f]*$`)
 
 func (s streamed) text(key string) string {
 	value, _ := s.Context[key].(string)

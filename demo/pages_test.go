@@ -127,6 +127,11 @@ func TestHref(t *testing.T) {
 		{map[string]any{"job_id": "j", "href": "/here"}, "/here"},
 		{map[string]any{"href": "HTTPS://example.org/"}, "HTTPS://example.org/"},
 		{map[string]any{"href": "javascript:alert(1)", "job_id": "j"}, ""},
+		{map[string]any{"href": "/"}, "/"},
+		{map[string]any{"href": "//host/"}, ""},
+		{map[string]any{"href": `/\host/`}, ""},
+		{map[string]any{"href": "/\t/host/"}, ""},
+		{map[string]any{"href": "https://host/\n"}, ""},
 		{map[string]any{"job_id": 7}, ""},
 	}
 	for _, tt := range tests {

@@ -3,9 +3,12 @@
 (() => {
   const TYPES = ['success', 'error', 'info'];
   const TIMEOUT = 5000;
+  // A path of this site or http(s). `//` and `/\` would lead to another host, and so do control characters in between,
+  // which browsers leave out.
+  const LINK = /^(https?:\/\/|\/(?![/\\]))[^\x00-\x1f\x7f]*$/i;
 
   function line(text, href) {
-    const isLink = /^(\/|https?:\/\/)/i.test(href || '');
+    const isLink = LINK.test(href || '');
     const element = document.createElement(isLink ? 'a' : 'span');
     if (isLink) element.href = href;
     element.textContent = text;
