@@ -108,18 +108,6 @@ func TestSignalsTravelThroughRedis(t *testing.T) {
 	heard(one, func() { other.gateway.redis.Publish(t.Context(), feed.Channel, "alice") })
 }
 
-func TestReadyzTellsOfRedis(t *testing.T) {
-	server := servertest.StartRedis(t)
-	r := newRig(t, func(c *config.Config) { c.Redis.URL = config.NewSecret(server.URL) })
-	if got := r.ready(); !strings.Contains(got, `200 {"cache":"ok"`) {
-		t.Error(got)
-	}
-	server.Kill()
-	if got := r.ready(); !strings.HasPrefix(got, "200") || !strings.Contains(got, "Redis is down") {
-		t.Errorf("Redis down: %s", got)
-	}
-}
-
 func TestAuditsAreCounted(t *testing.T) {
 	r := newRig(t, signalled, func(c *config.Config) { c.Cache.AuditRatio = 1 })
 	place := r.get("alice", "/api/notifications").page(t).Cursor

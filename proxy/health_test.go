@@ -10,7 +10,7 @@ import (
 func TestHealth(t *testing.T) {
 	noCache := func(c *config.Config) { c.Redis.URL = config.NewSecret("redis://127.0.0.1:1") }
 	noStore := func(c *config.Config) { c.Store.DSN = config.NewSecret(t.TempDir() + "/none.db") }
-	const cacheDown = `"cache":"down: polls go to the source"`
+	const cacheDown = `"cache":"Redis is down: polls that this process cannot answer go to the source"`
 	for name, c := range map[string]struct {
 		change []func(*config.Config)
 		status int

@@ -45,7 +45,8 @@ function createPort(endpoint: string, tab: Store): Port {
   const shown = new Shown(window as Window & { __notifiedIds?: Set<string> }, tab);
   return {
     ask(after, abort) {
-      const query = new URLSearchParams(after ? { after_id: after, limit: LIMIT } : { limit: LIMIT });
+      // Without a place of its own, a tab goes on where the browser's old tabs are; the app itself ignores the word.
+      const query = new URLSearchParams(after ? { after_id: after, limit: LIMIT } : { limit: LIMIT, resume: 'legacy' });
       return request((url, init) => window.fetch(url, init), `${endpoint}?${query}`, SLUICE_VERSION, abort);
     },
     deliver(items, replay, now) {

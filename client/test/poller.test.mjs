@@ -28,7 +28,7 @@ async function silent(tab) {
 test('the first poll goes out at once, as the contract has it', async () => {
   const tab = new Tab();
   const { url, init, at } = await tab.request();
-  assert.deepEqual([url, at], ['/api/notifications?limit=50', 0]);
+  assert.deepEqual([url, at], ['/api/notifications?limit=50&resume=legacy', 0]);
   assert.equal(init.credentials, 'include');
   assert.deepEqual({ ...init.headers }, { Accept: 'application/json', 'Sluice-Client': tab.window.sluice.version });
   assert.match(tab.window.sluice.version, /^\d+\.\d+\.\d+$/);
@@ -65,7 +65,7 @@ test('a second script tag does nothing', async () => {
 test('options of the script tag', async () => {
   const tab = new Tab({ dataset: { interval: '10', endpoint: '/other' } });
   const first = await tab.request();
-  assert.equal(first.url, '/other?limit=50');
+  assert.equal(first.url, '/other?limit=50&resume=legacy');
   await first.reply(page());
   await tab.advance(9_999);
   assert.equal(tab.requests.length, 1);
