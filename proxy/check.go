@@ -94,7 +94,9 @@ func checkStore(ctx context.Context, c config.Config) error {
 	}
 	defer func() { _ = s.Close() }()
 	if p, ok := s.(pinger); ok {
-		return p.Ping(ctx)
+		if err := p.Ping(ctx); err != nil {
+			return fmt.Errorf("store.dsn: %w", err)
+		}
 	}
 	return nil
 }

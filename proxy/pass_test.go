@@ -50,7 +50,8 @@ func oddApp() http.Handler {
 		w.Header().Set("Link", "</style.css>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
 		w.Header().Del("Link")
-		bare(w)
+		w.Header()["Date"], w.Header()["Content-Type"] = nil, nil
+		w.WriteHeader(http.StatusCreated)
 	})
 	mux.HandleFunc("/bare", func(w http.ResponseWriter, _ *http.Request) { bare(w) })
 	mux.HandleFunc("/gzip", func(w http.ResponseWriter, _ *http.Request) {

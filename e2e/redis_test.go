@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"sluice/internal/servertest"
+)
+
+// metric is the value of one series, 0 if it is not there.
+func (w *world) metric(series string) float64 {
+	w.t.Helper()
+	resp, err := http.Get(w.admin + "/metrics")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for s := bufio.NewScanner(strings.NewReader(string(body))); s.Scan(); {
+		if text, ok := strings.CutPrefix(s.Text(), series+" "); ok {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			return v
+		}
+	}
+	return 0
+}
+
+func (w *world) waitForMetric(series string, want float64) {
+	w.t.Helper()
+	servertest.Eventually(w.t, fmt.Sprintf("%s is %v", series, want), func() bool { return w.metric(series) >= want })
+}
+
+func lookups(result string) string {
+	return fmt.Sprintf(`sluice_latest_requests_total{layer="redis",result=%q}`, result)
+}
+
+// A cache that dies or hangs under 50 polling users costs nobody a poll or an item.
+func TestRedisDiesWhilePolling(t *testing.T) {
+	const users = 50
+	w := newWorld(t)
+	all := w.users(users)
+	stop := make(chan struct{})
+	var polling sync.WaitGroup
+	for _, u := range all {
+		polling.Go(func() {
+			for {
+				if err := u.poll(t); err != nil {
+					t.Error(err)
+					return
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	stopPolling := sync.OnceFunc(func() { close(stop); polling.Wait() })
+	defer stopPolling()
+
+	want := map[string][]string{}
+	insert := func(text string) {
+		for _, u := range all {
+			want[u.name] = append(want[u.name], w.insert(u.name, text))
+		}
+	}
+	more := func(result string) { w.waitForMetric(lookups(result), w.metric(lookups(result))+users) }
+	insert("before")
+	more("hit")
+	w.redis.Kill()
+	more("failed")
+	insert("while it is dead")
+	more("failed")
+	w.redis.Start(t)
+	more("hit")
+	insert("while it is back")
+	w.redis.Freeze()
+	more("failed")
+	insert("while it hangs")
+	more("failed")
+	w.redis.Thaw()
+	more("hit")
+	stopPolling()
+
+	for _, u := range all {
+		servertest.Eventually(t, u.name+" has seen everything", func() bool {
+			if err := u.poll(t); err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range want[u.name] {
+				if !slices.Contains(u.seen, id) {
+					return false
+				}
+			}
+			return true
+		})
+		for _, id := range u.seen {
+			if !slices.Contains(want[u.name], id) {
+				t.Errorf("%s has seen %s, which is somebody else's", u.name, id)
+			}
+		}
+	}
+}
