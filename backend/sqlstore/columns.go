@@ -122,8 +122,11 @@ func (c columns) dialect() (dialect, error) {
 		idOut: "n.id::text", userOut: "n.user_id::text", event: "n.event_id::text", level: "n.level::text", title: "n.title::text",
 		text: "n.text::text", context: "n.context::text",
 		expires: c.timeOut("n", "expires_at"), seen: c.timeOut("d", "seen_at"), dismissed: c.timeOut("d", "dismissed_at"),
-		// The columns may be of different collations; the delivery's has its primary key.
-		join:      "d.id = (n.id::text || ':' || n.user_id::text) COLLATE " + c[deliveries+".id"].collation,
+		// A plain join might read all deliveries. The columns may be of different
+		// collations; the delivery's has its primary key.
+		join: "LEFT JOIN LATERAL (SELECT d.seen_at, d.dismissed_at FROM notification_deliveries d WHERE d.id = (n.id::text || ':' || n.user_id::text) COLLATE " +
+			c[deliveries+".id"].collation + " LIMIT 1) d ON true",
+		owned:     strings.ReplaceAll(owned, "user_id", "n.user_id"),
 		unlimited: nil,
 		now:       func(at int64) any { return bounded(at) },
 	}
@@ -140,6 +143,14 @@ func (c columns) bytewise(name string) string {
 		return name + ` COLLATE "C"`
 	}
 	return name
+}
+
+// ordered is the condition of a created_at that can be ordered.
+func (c columns) ordered() string {
+	if c[notifications+".created_at"].kind == "text" {
+		return `n.created_at COLLATE "C" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$'`
+	}
+	return "isfinite(n.created_at)"
 }
 
 // timeOut reads an infinite time as none: Go has no such moment.
@@ -164,6 +175,7 @@ func (c columns) keys(d *dialect) {
 	}
 	d.created, d.createdOut, d.createdCast = "n."+c.bytewise("created_at"), c.timeOut("n", "created_at"), "::"+at
 	d.moment = moment
+	d.odd = "n.created_at IS NULL OR NOT " + c.ordered()
 	d.id, d.idCast, d.itemID = "n."+c.bytewise("id"), "::text", storable
 	d.place = func(k backend.Key) (any, any) { return moment(k.At), storablePart(k.ID) }
 	if c[notifications+".id"].kind == "uuid" {

@@ -22,8 +22,10 @@ type dialect struct {
 	createdOut, idOut, userOut         string
 	event, level, title, text, context string
 	expires, seen, dismissed           string
-	join                               string // finds the delivery d of a notification n
+	join                               string // adds the delivery d to a notification n
 	live                               string // n is not over at the moment $3
+	odd                                string // created_at of n cannot be ordered
+	owned                              string // n is somebody's
 	userCast, idCast, createdCast      string // types of parameters
 	unlimited                          any    // the limit that is none
 	owner                              func(user string) (any, bool)
@@ -38,6 +40,7 @@ type dialect struct {
 type statements struct {
 	dialect
 	keys, span, after, before, newest, find string
+	unordered                               string // keys of rows that have none
 	recent                                  string // the rows at or after $1, of all users
 }
 
@@ -52,7 +55,7 @@ func (d dialect) statements() *statements {
 	}
 	items := func(where, direction string) string {
 		return fmt.Sprintf(`SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s
-			FROM notifications n LEFT JOIN notification_deliveries d ON %s WHERE %s AND %s AND %s%s LIMIT $2`,
+			FROM notifications n %s WHERE %s AND %s AND %s%s LIMIT $2`,
 			d.createdOut, d.idOut, d.event, d.level, d.title, d.text, d.context, d.expires, d.seen, d.dismissed,
 			d.join, user, where, d.live, order(direction))
 	}
@@ -60,12 +63,14 @@ func (d dialect) statements() *statements {
 		dialect: d,
 		keys: fmt.Sprintf("SELECT %s, %s FROM notifications n WHERE %s AND %s >= %s AND %s <= %s%s",
 			d.createdOut, d.idOut, user, d.created, at(2), pair, place(3), order(oldestFirst)),
-		span:   items(d.created+" >= "+at(4)+" AND "+pair+" <= "+place(5), oldestFirst),
-		after:  items(pair+" > "+place(4), oldestFirst),
-		before: items(pair+" < "+place(4), newestFirst),
-		newest: items("true", newestFirst),
-		find:   fmt.Sprintf("SELECT %s, %s FROM notifications n WHERE %s AND n.id = $2%s", d.createdOut, d.idOut, user, d.idCast),
-		recent: fmt.Sprintf("SELECT %s, %s, %s FROM notifications n WHERE %s >= %s LIMIT $2", d.createdOut, d.idOut, d.userOut, d.created, at(1)),
+		span:      items(d.created+" >= "+at(4)+" AND "+pair+" <= "+place(5), oldestFirst),
+		after:     items(pair+" > "+place(4), oldestFirst),
+		before:    items(pair+" < "+place(4), newestFirst),
+		newest:    items("true", newestFirst),
+		find:      fmt.Sprintf("SELECT %s, %s FROM notifications n WHERE %s AND n.id = $2%s", d.createdOut, d.idOut, user, d.idCast),
+		unordered: fmt.Sprintf("SELECT %s, %s FROM notifications n WHERE %s LIMIT 1", d.createdOut, d.idOut, d.odd),
+		recent: fmt.Sprintf("SELECT %s, %s, %s FROM notifications n WHERE %s >= %s AND %s LIMIT $2",
+			d.createdOut, d.idOut, d.userOut, d.created, at(1), d.owned),
 	}
 }
 

@@ -76,7 +76,7 @@ func createIndexes(ctx context.Context, db *sql.DB) error {
 	}
 	for _, index := range []struct{ name, columns string }{
 		{indexUser, fmt.Sprintf("(%s, %s, %s)", found.bytewise("user_id"), found.bytewise("created_at"), found.bytewise("id"))},
-		{indexRecent, fmt.Sprintf("(%s) INCLUDE (user_id, id)", found.bytewise("created_at"))},
+		{indexRecent, fmt.Sprintf("(%s) INCLUDE (user_id, id) WHERE %s", found.bytewise("created_at"), owned)},
 	} {
 		missing, err := missingIndexes(ctx, db)
 		if err != nil {

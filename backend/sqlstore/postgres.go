@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"sluice/backend"
 )
 
 const (
@@ -33,6 +36,17 @@ type postgresServer struct {
 	statements atomic.Pointer[statements]
 }
 
+// readerParams are settings of the sessions that read.
+var readerParams = map[string]string{
+	"default_transaction_read_only": "on",
+	// Polls and looks read ranges in the order of an index. By statistics that lag
+	// behind, fetching all of a range and sorting it may look cheaper.
+	"enable_bitmapscan": "off",
+	"enable_seqscan":    "off",
+	// What the lines above are overridden by looks expensive enough to be compiled.
+	"jit": "off",
+}
+
 // OpenPostgres prepares a store over the app's PostgreSQL database; dsn is a
 // postgres:// URL or key=value text, and never shown. The server need not be
 // there yet: reads fail with backend.Unavailable until it is.
@@ -41,7 +55,7 @@ func OpenPostgres(dsn string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.RuntimeParams["default_transaction_read_only"] = "on"
+	maps.Copy(config.RuntimeParams, readerParams)
 	db := stdlib.OpenDB(*config)
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
@@ -123,5 +137,11 @@ func (p *postgresServer) find(ctx context.Context, db querier) (*statements, err
 }
 
 func (p *postgresServer) failed() { p.statements.Store(nil) }
+
+func (p *postgresServer) missingIndexes(ctx context.Context, v *view) ([]string, error) {
+	return missingIndexes(ctx, v)
+}
+
+func (p *postgresServer) tail() backend.Tail { return newPostgresTail(p) }
 
 func (p *postgresServer) Close() error { return p.db.Close() }

@@ -31,6 +31,7 @@ type layout struct {
 	uuids    bool
 	database string // what follows CREATE DATABASE
 	settings string // of the database
+	raw      bool   // leave it unmigrated
 }
 
 var layouts = map[string]layout{
@@ -67,6 +68,9 @@ func newPGApp(t testing.TB, l layout) *pgApp {
 	}
 	if l.schema != "" {
 		must(t, db, l.schema)
+	}
+	if l.raw {
+		return a
 	}
 	if err := MigratePostgres(t.Context(), a.url, Up); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"sluice/backend"
 )
 
 // busyTimeout is how long a read waits for a lock of the app's writer, in
@@ -25,7 +27,10 @@ var sqliteDialect = dialect{
 	createdOut: "CAST(n.created_at AS TEXT)", idOut: "n.id", userOut: "CAST(n.user_id AS TEXT)",
 	event: "n.event_id", level: "n.level", title: "n.title", text: "n.text", context: "n.context",
 	expires: "CAST(n.expires_at AS TEXT)", seen: "CAST(d.seen_at AS TEXT)", dismissed: "CAST(d.dismissed_at AS TEXT)",
-	join: "d.id = n.id || ':' || n.user_id",
+	join:  "LEFT JOIN notification_deliveries d ON d.id = n.id || ':' || n.user_id",
+	owned: "length(n.user_id) >= 0",
+	odd: `n.created_at IS NULL OR n.created_at NOT GLOB
+		'[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]'`,
 	// What is no date does not expire: better shown too long than hidden.
 	live:      "coalesce(datetime(n.expires_at), '9999') > $3",
 	unlimited: -1,
@@ -123,6 +128,13 @@ func sameFile(a, b os.FileInfo) bool {
 }
 
 func (f *sqliteFile) failed() {}
+
+func (f *sqliteFile) missingIndexes(ctx context.Context, v *view) ([]string, error) {
+	return list(ctx, v, `SELECT column1 FROM (VALUES ($1), ($2)) WHERE column1 NOT IN
+		(SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'notifications')`, indexUser, indexRecent)
+}
+
+func (f *sqliteFile) tail() backend.Tail { return newSQLiteTail(f) }
 
 func (f *sqliteFile) Close() error {
 	f.mu.Lock()

@@ -189,3 +189,117 @@ func TestMigrateAddsTwoIndexesAndNothingElse(t *testing.T) {
 		t.Error("a database that does not exist was migrated")
 	}
 }
+
+// A database restored by rename is another file; connections to the old one
+// would go on showing it.
+func TestReplacedFile(t *testing.T) {
+	a, b := newApp(t, "app.db"), newApp(t, "backup.db")
+	a.Insert(t, sourcetest.Row{ID: "old", User: "alice", CreatedAt: time.Now()})
+	b.Insert(t, sourcetest.Row{ID: "restored", User: "alice", CreatedAt: time.Now()})
+	for _, db := range []app{a, b} {
+		db.must(t, `PRAGMA wal_checkpoint(TRUNCATE)`)
+	}
+	s := openStore(t, a.path)
+	if got := ids(read(t, s, "alice", pollOf(9)).Items); got != "old" {
+		t.Fatal(got)
+	}
+	under, err := s.begin(t.Context()) // a read under way holds nobody up for longer than it takes
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(b.path, a.path); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan string)
+	go func() { answer <- ids(read(t, s, "alice", pollOf(9)).Items) }()
+	under.end()
+	if got := <-answer; got != "restored" {
+		t.Errorf("after a restore: %s", got)
+	}
+	if err := os.Remove(a.path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(t.Context(), backend.Caller{User: "alice"}, pollOf(9)); backend.FaultOf(err) != backend.Unavailable || err == nil {
+		t.Errorf("a removed file is still read: %v", err)
+	}
+}
+
+func TestFileOf(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"app.db": "app.db", "/var/a b?#.db": "/var/a b?#.db", "file:app.db": "app.db", "file:/var/app.db?mode=rw": "/var/app.db",
+		"file:///var/a%20b.db": "/var/a b.db", "file://localhost/var/app.db": "/var/app.db", ":memory:": "", "file::memory:?cache=shared": "",
+	} {
+		if got := fileOf(dsn); got != want {
+			t.Errorf("%s is the file %q, want %q", dsn, got, want)
+		}
+	}
+}
+
+func TestSQLiteMigrate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new.db")
+	db, err := open(path, "rwc")
+	a := app{closed(t, db, err), path}
+	a.must(t, `PRAGMA user_version = 1`) // an empty database
+	objects := func() (names string) {
+		if err := a.QueryRow(`SELECT coalesce(group_concat(name, ' '), '') FROM (SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name)`).Scan(&names); err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	const tables = "notification_deliveries notifications"
+	for i, c := range []struct {
+		direction Direction
+		want      string
+	}{{Up, tables + " " + indexRecent + " " + indexUser}, {Down, tables}, {Down, tables}} {
+		a.migrate(t, c.direction)
+		if got := objects(); got != c.want {
+			t.Errorf("step %d leaves %s, want %s", i, got, c.want)
+		}
+	}
+	a.must(t, `INSERT INTO notifications(id, user_id) VALUES ('a', 'alice')`)
+	if got := ids(read(t, openStore(t, path), "alice", pollOf(5)).Items); got != "a" {
+		t.Errorf("items: %s", got)
+	}
+}
+
+// A poll must not sort or scan: its cost must not grow with the table. Neither
+// must a look of the tail.
+func TestSQLitePlans(t *testing.T) {
+	a := newApp(t, "app.db")
+	a.migrate(t, Up)
+	a.must(t, `WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < 20000)
+		INSERT INTO notifications(id, user_id, created_at) SELECT 'n' || i, 'u' || CASE WHEN i % 10 = 0 THEN 0 ELSE i % 500 END,
+			datetime('now', (i - 20000) * 60 || ' seconds') FROM g`)
+	s := sqliteStatements
+	for range 2 {
+		for name, c := range map[string]struct{ query, index string }{
+			"keys": {s.keys, indexUser}, "span": {s.span, indexUser}, "after": {s.after, indexUser}, "before": {s.before, indexUser},
+			"newest": {s.newest, indexUser}, "recent": {s.recent, "COVERING INDEX " + indexRecent}, "added": {selectAdded, "INTEGER PRIMARY KEY (rowid>?)"},
+		} {
+			plan := a.plan(t, c.query)
+			if sorted := strings.ReplaceAll(plan, "USE TEMP B-TREE FOR DISTINCT", ""); !strings.Contains(plan, c.index) ||
+				strings.Contains(sorted, "TEMP B-TREE") || strings.Contains(plan, "SCAN") {
+				t.Errorf("%s:\n%s", name, plan)
+			}
+		}
+		a.must(t, `ANALYZE`) // and again with statistics
+	}
+}
+
+func (a app) plan(t *testing.T, query string) (plan string) {
+	t.Helper()
+	rows, err := a.Query(`EXPLAIN QUERY PLAN `+query, "u0", 50, "2026", "2026", "x", "y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan += detail + "\n"
+	}
+	return plan
+}

@@ -1,7 +1,7 @@
 // Package sqlstore reads notifications out of the app's own database, SQLite or
 // PostgreSQL. It only ever reads, each poll in one read transaction, so that a
 // page and the checksum in its cursor show the same state. Migrate adds two
-// indexes and nothing else.
+// indexes; a Tail follows what the app writes.
 //
 // What the databases say differently is in the dialect; the statements and the
 // code that reads their rows are shared.
@@ -34,9 +34,11 @@ type Store struct {
 type engine interface {
 	// begin opens a read-only transaction.
 	begin(ctx context.Context) (*view, error)
+	missingIndexes(ctx context.Context, v *view) ([]string, error)
 	// failed tells that a read has failed: what was found out about the database
 	// may no longer hold.
 	failed()
+	tail() backend.Tail
 	Close() error
 }
 
@@ -80,6 +82,10 @@ func (s *Store) read(ctx context.Context, user string, q backend.Query) (backend
 	}
 	return backend.Read(&snapshot{view: v, ctx: ctx, owner: owner}, user, LookBack, q)
 }
+
+// Tail follows the app's data. Each has a connection of its own; it connects at
+// its first Look.
+func (s *Store) Tail() backend.Tail { return s.tail() }
 
 // Ping reports whether the app's tables can be read.
 func (s *Store) Ping(ctx context.Context) error {

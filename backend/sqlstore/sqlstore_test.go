@@ -55,6 +55,8 @@ func read(t testing.TB, s backend.Source, user string, q backend.Query) backend.
 	return p
 }
 
+func pollOf(limit int) backend.Query { return backend.Query{Limit: limit} }
+
 func ids(items []backend.Notification) string {
 	var all []string
 	for _, n := range items {
