@@ -78,22 +78,21 @@ func TestRedisDiesWhilePolling(t *testing.T) {
 			want[u.name] = append(want[u.name], w.insert(u.name, text))
 		}
 	}
-	more := func(result string) { w.waitForMetric(lookups(result), w.metric(lookups(result))+users) }
-	insert("before")
-	more("hit")
+	// A change makes this process forget its users, so the next polls look into Redis.
+	insertSeeing := func(text, result string) {
+		before := w.metric(lookups(result))
+		insert(text)
+		w.waitForMetric(lookups(result), before+users)
+	}
+	insertSeeing("before", "absent")
 	w.redis.Kill()
-	more("failed")
-	insert("while it is dead")
-	more("failed")
+	insertSeeing("while it is dead", "failed")
 	w.redis.Start(t)
-	more("hit")
-	insert("while it is back")
+	insertSeeing("while it is back", "absent")
 	w.redis.Freeze()
-	more("failed")
-	insert("while it hangs")
-	more("failed")
+	insertSeeing("while it hangs", "failed")
 	w.redis.Thaw()
-	more("hit")
+	insertSeeing("while it goes on", "absent")
 	stopPolling()
 
 	for _, u := range all {

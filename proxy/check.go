@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
+	"sluice/backend/sqlstore"
 	"sluice/internal/redisconn"
 	"sluice/proxy/config"
 	"sluice/rollout"
@@ -29,9 +31,12 @@ func (k *checkCommand) Run(ctx context.Context, p Process) error {
 	bad := 0
 	for _, item := range checklist(c) {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		hints, err := item.look(ctx)
 		verdict := "ok"
-		if err := item.look(ctx); err != nil {
+		if err != nil {
 			verdict, bad = err.Error(), bad+1
+		} else if len(hints) > 0 {
+			verdict = "ok, but " + strings.Join(hints, "; ")
 		}
 		cancel()
 		fmt.Fprintf(p.Stdout, "%-8s %s\n", item.name, verdict)
@@ -44,20 +49,25 @@ func (k *checkCommand) Run(ctx context.Context, p Process) error {
 
 type checkItem struct {
 	name string
-	look func(context.Context) error
+	look func(context.Context) (hints []string, err error)
+}
+
+// only is a look that has no hints.
+func only(look func(context.Context) error) func(context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) { return nil, look(ctx) }
 }
 
 func checklist(c config.Config) []checkItem {
 	items := []checkItem{
-		{"auth", func(context.Context) error { return c.CheckServe() }},
-		{"app", func(ctx context.Context) error { return checkApp(ctx, c) }},
-		{"store", func(ctx context.Context) error { return checkStore(ctx, c) }},
+		{"auth", only(func(context.Context) error { return c.CheckServe() })},
+		{"app", only(func(ctx context.Context) error { return checkApp(ctx, c) })},
+		{"store", func(ctx context.Context) ([]string, error) { return checkStore(ctx, c) }},
 	}
 	if c.Redis.URL.Value() != "" {
-		items = append(items, checkItem{"redis", func(ctx context.Context) error { return checkRedis(ctx, c) }})
+		items = append(items, checkItem{"redis", only(func(ctx context.Context) error { return checkRedis(ctx, c) })})
 	}
 	if c.Rollout.Flags != "" {
-		items = append(items, checkItem{"flags", func(context.Context) error { return rollout.Check(c.Rollout.Flags) }})
+		items = append(items, checkItem{"flags", only(func(context.Context) error { return rollout.Check(c.Rollout.Flags) })})
 	}
 	return items
 }
@@ -87,18 +97,18 @@ func checkApp(ctx context.Context, c config.Config) error {
 	return nil
 }
 
-func checkStore(ctx context.Context, c config.Config) error {
+func checkStore(ctx context.Context, c config.Config) (hints []string, err error) {
 	s, err := openStore(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = s.Close() }()
-	if p, ok := s.(pinger); ok {
-		if err := p.Ping(ctx); err != nil {
-			return fmt.Errorf("store.dsn: %w", err)
+	if database, ok := s.(*sqlstore.Store); ok {
+		if hints, err = database.Check(ctx); err != nil {
+			return nil, fmt.Errorf("store.dsn: %w", err)
 		}
 	}
-	return nil
+	return hints, nil
 }
 
 func checkRedis(ctx context.Context, c config.Config) error {

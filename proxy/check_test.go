@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/backend/sqlstore"
 	"sluice/internal/servertest"
 )
 
@@ -23,6 +24,9 @@ func surroundings(t *testing.T) map[string]string {
 	t.Cleanup(app.Close)
 	database := filepath.Join(t.TempDir(), "app.db")
 	createAppTables(t, database)
+	if err := sqlstore.Migrate(t.Context(), database, sqlstore.Up); err != nil {
+		t.Fatal(err)
+	}
 	return map[string]string{
 		"SLUICE_AUTH_KEY":      testKey,
 		"SLUICE_UPSTREAM_URL":  app.URL,
@@ -55,7 +59,7 @@ func TestCheck(t *testing.T) {
 		"no key":             {map[string]string{"SLUICE_AUTH_KEY": ""}, "auth", []string{"auth.key", "auth.key_file", "SLUICE_AUTH_KEY"}},
 		"a bad flag file":    {map[string]string{"SLUICE_ROLLOUT_FLAGS": bad}, "flags", []string{bad + ":2:13", "legacy-streams"}},
 		"no flag file":       {map[string]string{"SLUICE_ROLLOUT_FLAGS": "/none/flags.json"}, "flags", []string{"/none/flags.json: no such file"}},
-		"no database":        {map[string]string{"SLUICE_STORE_DSN": "/none/app.db"}, "store", []string{"store.dsn", "unable to open"}},
+		"no database":        {map[string]string{"SLUICE_STORE_DSN": "/none/app.db"}, "store", []string{"store.dsn", "no such file"}},
 		"no tables in there": {map[string]string{"SLUICE_STORE_DSN": write(t, "empty.db", "")}, "store", []string{"store.dsn", "no such table: notifications"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -67,7 +67,7 @@ func (d *demoCommand) Run(ctx context.Context, p Process) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := sqlstore.Migrate(ctx, database); err != nil {
+	if err := sqlstore.Migrate(ctx, database, sqlstore.Up); err != nil {
 		return err
 	}
 	return runGateway(ctx, c, p.Stderr, d.announce(p.Stdout, c.Rollout.Flags))

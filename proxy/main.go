@@ -28,7 +28,7 @@ type Process struct {
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the gateway."`
 	Check   checkCommand   `cmd:"" help:"Tell what is wrong with the configuration and what it points at."`
-	Migrate migrateCommand `cmd:"" help:"Add Sluice's two indexes to the app's database."`
+	Migrate migrateCommand `cmd:"" help:"Add Sluice's two indexes to the app's database, or remove them."`
 	Demo    demoCommand    `cmd:"" help:"Run a sample app behind the gateway."`
 }
 
@@ -114,20 +114,29 @@ func runGateway(ctx context.Context, c config.Config, logs io.Writer, opened fun
 
 type migrateCommand struct {
 	configFlag `embed:""`
+	Down       bool `help:"Remove the indexes again. Tables stay."`
 }
 
-// Run adds the indexes.
+// Run adds the indexes, or removes them.
 func (m *migrateCommand) Run(ctx context.Context, p Process) error {
 	c, err := m.load(p)
 	if err != nil {
 		return err
 	}
-	if c.Store.Driver != "sqlite" {
-		return fmt.Errorf("store.driver: %s has no database to migrate; set it to sqlite, and store.dsn to the app's database", c.Store.Driver)
+	direction, done := sqlstore.Up, "Both indexes are in place."
+	if m.Down {
+		direction, done = sqlstore.Down, "Both indexes are gone."
 	}
-	if err := sqlstore.Migrate(ctx, c.Store.DSN.Value()); err != nil {
-		return err
+	switch c.Store.Driver {
+	case "sqlite":
+		err = sqlstore.Migrate(ctx, c.Store.DSN.Value(), direction)
+	case "postgres":
+		err = sqlstore.MigratePostgres(ctx, c.Store.DSN.Value(), direction)
+	default:
+		err = fmt.Errorf("store.driver: %s has no database to migrate; set it to sqlite or postgres, and store.dsn to the app's database", c.Store.Driver)
 	}
-	fmt.Fprintln(p.Stdout, "Both indexes are in place.")
-	return nil
+	if err == nil {
+		fmt.Fprintln(p.Stdout, done)
+	}
+	return err
 }

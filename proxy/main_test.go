@@ -61,7 +61,7 @@ func TestServeRefuses(t *testing.T) {
 		"no key":              {"", nil, "auth.key: is empty; set it or auth.key_file"},
 		"no flag file":        {"", anyPorts("SLUICE_ROLLOUT_FLAGS=/none/flags.json"), "/none/flags.json: no such file"},
 		"a bad flag file":     {"", anyPorts("SLUICE_ROLLOUT_FLAGS=" + flags), flags + ":2:3: flags: must be an object"},
-		"a bad Redis address": {"", anyPorts("SLUICE_REDIS_URL=http://user:SECRET@x"), "SLUICE_REDIS_URL: redis.url: is not a URL such as"},
+		"a bad Redis address": {"", anyPorts("SLUICE_REDIS_URL=http://user:SECRET@x"), "SLUICE_REDIS_URL: redis.url: is not an address such as"},
 	} {
 		args := []string{"serve"}
 		if c.config != "" {
@@ -148,7 +148,7 @@ func TestMigrate(t *testing.T) {
 		environ []string
 		want    string
 	}{
-		"the app's endpoint": {nil, "store.driver: upstream has no database to migrate; set it to sqlite, and store.dsn to the app's database"},
+		"the app's endpoint": {nil, "store.driver: upstream has no database to migrate; set it to sqlite or postgres, and store.dsn to the app's database"},
 		"no database":        {[]string{"SLUICE_STORE_DRIVER=sqlite", "SLUICE_STORE_DSN=/none/app.db"}, "/none/app.db: "},
 		"no path":            {[]string{"SLUICE_STORE_DRIVER=sqlite"}, "SLUICE_STORE_DRIVER: store.driver: store.driver sqlite needs store.dsn"},
 	} {

@@ -32,8 +32,11 @@ const memoryUsers = 1 << 20
 
 // openStore opens where notifications are read from.
 func openStore(c config.Config) (store, error) {
-	if c.Store.Driver == "sqlite" {
+	switch c.Store.Driver {
+	case "sqlite":
 		return sqlstore.Open(c.Store.DSN.Value())
+	case "postgres":
+		return sqlstore.OpenPostgres(c.Store.DSN.Value())
 	}
 	app, err := url.Parse(c.Upstream.URL)
 	if err != nil {

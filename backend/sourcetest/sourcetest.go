@@ -20,7 +20,7 @@ type Row struct {
 	CreatedAt                            time.Time
 }
 
-// App is an app behind a source.
+// App is an app behind a source. Insert replaces rows of the same id.
 type App interface {
 	Insert(t *testing.T, rows ...Row)
 	Delete(t *testing.T, id string)
@@ -29,24 +29,36 @@ type App interface {
 // Run checks a source; open makes a fresh app and a source over it.
 func Run(t *testing.T, open func(t *testing.T) (backend.Source, App)) {
 	for name, test := range map[string]func(*suite){
-		"empty":            (*suite).empty,
-		"oldest first":     (*suite).oldestFirst,
-		"same second":      (*suite).sameSecond,
-		"late":             (*suite).late,
-		"deleted":          (*suite).deleted,
-		"expired":          (*suite).expired,
-		"before":           (*suite).before,
-		"bare id":          (*suite).bareID,
-		"another user":     (*suite).anotherUser,
-		"fields":           (*suite).fields,
-		"hostile cursors":  (*suite).hostile,
-		"settled and more": (*suite).settled,
+		"empty":             (*suite).empty,
+		"oldest first":      (*suite).oldestFirst,
+		"same second":       (*suite).sameSecond,
+		"late":              (*suite).late,
+		"deleted":           (*suite).deleted,
+		"expired":           (*suite).expired,
+		"before":            (*suite).before,
+		"bare id":           (*suite).bareID,
+		"another user":      (*suite).anotherUser,
+		"fields":            (*suite).fields,
+		"hostile cursors":   (*suite).hostile,
+		"settled and more":  (*suite).settled,
+		"order of bytes":    (*suite).orderOfBytes,
+		"replaced":          (*suite).replaced,
+		"replaced in place": (*suite).replacedInPlace,
 	} {
-		t.Run(name, func(t *testing.T) {
-			source, app := open(t)
-			test(&suite{t, source, app, time.Now().UTC().Truncate(time.Second)})
-		})
+		t.Run(name, func(t *testing.T) { run(t, open, test) })
 	}
+}
+
+// RunDeep checks what a source must do besides that can reach all of a user's
+// rows.
+func RunDeep(t *testing.T, open func(t *testing.T) (backend.Source, App)) {
+	t.Run("backlog", func(t *testing.T) { run(t, open, (*suite).backlog) })
+	t.Run("crowded second", func(t *testing.T) { run(t, open, (*suite).crowded) })
+}
+
+func run(t *testing.T, open func(t *testing.T) (backend.Source, App), test func(*suite)) {
+	source, app := open(t)
+	test(&suite{t, source, app, time.Now().UTC().Truncate(time.Second)})
 }
 
 type suite struct {
@@ -238,10 +250,92 @@ func (s *suite) hostile() {
 func (s *suite) settled() {
 	s.insert(3*time.Hour, "old")
 	p := s.read(backend.Query{})
-	if c, _ := backend.Open(p.Place, "alice"); !c.Settled {
+	if len(p.Marks) != 1 || !p.Marks[0].Settled {
 		s.t.Error("an item of three hours is not settled")
 	}
 	s.insert(2*time.Hour, "later", "later2")
 	s.insert(time.Second, "new")
 	s.want(s.read(backend.Query{After: p.Place}), "later", "later2", "new")
+}
+
+// orderOfBytes has ids that a language's collation puts in another order.
+func (s *suite) orderOfBytes() {
+	want := []string{"-", "10", "9", "A", "Ab", "Z", "_", "a", "aB", "b", "é"}
+	for _, i := range []int{3, 9, 0, 10, 7, 5, 1, 8, 6, 2, 4} {
+		s.insert(5*time.Second, want[i])
+	}
+	place := "0"
+	for _, id := range want {
+		p := s.read(backend.Query{After: place, Limit: 1})
+		s.want(p, id)
+		place = p.Place
+	}
+	s.want(s.read(backend.Query{After: place}))
+	s.want(s.read(backend.Query{Before: "a"}), want[:7]...)
+}
+
+// replaced writes a row again under its old id.
+func (s *suite) replaced() {
+	s.insert(9*time.Second, "a")
+	s.insert(8*time.Second, "b")
+	p := s.read(backend.Query{})
+	s.insert(7*time.Second, "a")
+	s.want(s.read(backend.Query{After: p.Place}), "a")
+}
+
+// replacedInPlace does so to the very item at which the reader stands.
+func (s *suite) replacedInPlace() {
+	s.insert(9*time.Second, "a")
+	p := s.read(backend.Query{})
+	s.insert(8*time.Second, "a")
+	s.want(s.read(backend.Query{After: p.Place}), "a")
+}
+
+// backlog is read by pages of one, while it grows.
+func (s *suite) backlog() {
+	const n = 2000
+	name := func(i int) string { return fmt.Sprintf("%04d", i) }
+	var rows []Row
+	for i := range n {
+		rows = append(rows, Row{ID: name(i), User: "alice", CreatedAt: s.now.Add(time.Duration(i-n) * time.Minute)})
+	}
+	s.app.Insert(s.t, rows[:n/2]...)
+	place := "0"
+	for i := range n {
+		if i == n/4 {
+			s.app.Insert(s.t, rows[n/2:]...)
+		}
+		p := s.read(backend.Query{After: place, Limit: 1})
+		if len(p.Items) != 1 || p.Items[0].ID != name(i) || p.More != (i < n/4 && i != n/2-1 || i >= n/4 && i != n-1) {
+			s.t.Fatalf("page %d: %d items, the first %q, more %v", i, len(p.Items), p.Items[0].ID, p.More)
+		}
+		place = p.Place
+	}
+	s.want(s.read(backend.Query{After: place}))
+}
+
+// crowded has more items in one second than fit on a page.
+func (s *suite) crowded() {
+	const n = 1500
+	var rows []Row
+	for i := range n {
+		rows = append(rows, Row{ID: fmt.Sprintf("%04d", i*7%n), User: "alice", CreatedAt: s.now.Add(-5 * time.Second)})
+	}
+	s.app.Insert(s.t, rows...)
+	place, got := "0", 0
+	for {
+		p := s.read(backend.Query{After: place, Limit: 100})
+		for _, item := range p.Items {
+			if want := fmt.Sprintf("%04d", got); item.ID != want {
+				s.t.Fatalf("item %d is %s", got, item.ID)
+			}
+			got++
+		}
+		if place = p.Place; !p.More {
+			break
+		}
+	}
+	if got != n {
+		s.t.Errorf("%d of %d items of one second arrived", got, n)
+	}
 }

@@ -1,7 +1,10 @@
-// Package sqlstore reads notifications out of the app's own SQLite database.
-// It only ever reads (mode=ro), each poll in one read transaction, so that a
+// Package sqlstore reads notifications out of the app's own database, SQLite or
+// PostgreSQL. It only ever reads, each poll in one read transaction, so that a
 // page and the checksum in its cursor show the same state. Migrate adds two
-// indexes and nothing else.
+// indexes; a Tail follows what the app writes.
+//
+// What the databases say differently is in the dialect; the statements and the
+// code that reads their rows are shared.
 package sqlstore
 
 import (
@@ -9,11 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"sluice/backend"
 )
@@ -22,34 +21,83 @@ import (
 // being lost.
 const LookBack = time.Hour
 
-// busyTimeout is how long a read waits for a lock of the app's writer, in
-// milliseconds. In WAL mode, which readers and writers share, it never comes to that.
-const busyTimeout = 1000
+// readTimeout ends a read of a database that hangs.
+const readTimeout = 10 * time.Second
 
-// Store is a backend.Source over an SQLite database.
+// Store is a backend.Source over the app's database.
 type Store struct {
-	db  *sql.DB
-	now func() time.Time
+	engine
+	timeout time.Duration // of one read
 }
 
-// Open prepares a store over the app's database; dsn is its path or a file: URL.
-// The file need not exist yet: reads fail with backend.Unavailable until it does.
-func Open(dsn string) (*Store, error) {
-	db, err := open(dsn, "ro")
+// engine is one kind of database.
+type engine interface {
+	// begin opens a read-only transaction.
+	begin(ctx context.Context) (*view, error)
+	missingIndexes(ctx context.Context, v *view) ([]string, error)
+	// failed tells that a read has failed: what was found out about the database
+	// may no longer hold.
+	failed()
+	tail() backend.Tail
+	Close() error
+}
+
+// view is one consistent state of the database.
+type view struct {
+	*sql.Tx
+	sql *statements
+	// now is the clock of whoever dates the rows, at a moment before this state
+	// was taken: a row that is not in it became visible later than now.
+	now  time.Time
+	done func()
+}
+
+// end gives the transaction back.
+func (v *view) end() {
+	_ = v.Rollback() // it has only read
+	v.done()
+}
+
+// Read implements backend.Source.
+func (s *Store) Read(ctx context.Context, c backend.Caller, q backend.Query) (backend.Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	page, err := s.read(ctx, c.User, q)
 	if err != nil {
-		return nil, err
+		s.failed()
+		return backend.Page{}, blame(ctx, err)
 	}
-	return &Store{db: db, now: time.Now}, nil
+	return page, nil
 }
 
-// Close closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) read(ctx context.Context, user string, q backend.Query) (backend.Page, error) {
+	v, err := s.begin(ctx)
+	if err != nil {
+		return backend.Page{}, err
+	}
+	defer v.end()
+	owner, possible := v.sql.owner(user)
+	if !possible {
+		return backend.Read(backend.NewList(nil, false, v.now), user, LookBack, q)
+	}
+	return backend.Read(&snapshot{view: v, ctx: ctx, owner: owner}, user, LookBack, q)
+}
+
+// Tail follows the app's data. Each has a connection of its own; it connects at
+// its first Look.
+func (s *Store) Tail() backend.Tail { return s.tail() }
 
 // Ping reports whether the app's tables can be read.
 func (s *Store) Ping(ctx context.Context) error {
-	for _, table := range []string{"notifications", "notification_deliveries"} {
+	v, err := s.begin(ctx)
+	if err != nil {
+		s.failed()
+		return fmt.Errorf("store: %w", err)
+	}
+	defer v.end()
+	for _, table := range []string{notifications, deliveries} {
 		var one int
-		err := s.db.QueryRowContext(ctx, "SELECT 1 FROM "+table+" LIMIT 1").Scan(&one)
+		err := v.QueryRowContext(ctx, "SELECT 1 FROM "+table+" LIMIT 1").Scan(&one)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("store: table %s: %w", table, err)
 		}
@@ -57,43 +105,10 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Read implements backend.Source.
-func (s *Store) Read(ctx context.Context, c backend.Caller, q backend.Query) (backend.Page, error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return backend.Page{}, failed(ctx, err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	page, err := backend.Read(&snapshot{ctx, tx, c.User, s.now()}, c.User, LookBack, q)
-	if err != nil {
-		return backend.Page{}, failed(ctx, err)
-	}
-	return page, nil
-}
-
-func failed(ctx context.Context, err error) error {
+func blame(ctx context.Context, err error) error {
 	var e *backend.Error
 	if errors.As(err, &e) {
 		return err
 	}
 	return backend.Failed(ctx, backend.Unavailable, "the notification store is unavailable", err)
-}
-
-// open turns a path into an SQLite URL, so that a ? or # in it is part of the name.
-func open(dsn, mode string) (*sql.DB, error) {
-	if !strings.HasPrefix(dsn, "file:") {
-		dsn = (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: dsn}).EscapedPath()}).String()
-	}
-	base, query, _ := strings.Cut(dsn, "?")
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return nil, fmt.Errorf("store.dsn: %w", err)
-	}
-	values.Set("mode", mode)
-	values.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout))
-	db, err := sql.Open("sqlite", base+"?"+values.Encode())
-	if err != nil {
-		return nil, fmt.Errorf("store.dsn: %w", err)
-	}
-	return db, nil
 }

@@ -4,210 +4,63 @@ import (
 	"context"
 	"database/sql"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"sluice/backend"
-	"sluice/backend/sourcetest"
+	"sluice/internal/servertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// schema is the app's.
-const schema = `PRAGMA journal_mode = WAL;
-CREATE TABLE notifications(id TEXT PRIMARY KEY, user_id TEXT, event_id TEXT, level TEXT, title TEXT, text TEXT, context TEXT,
-	created_at TEXT DEFAULT (datetime('now')), expires_at TEXT);
-CREATE TABLE notification_deliveries(id TEXT PRIMARY KEY, user_id TEXT, notification_id TEXT, delivered_at TEXT, seen_at TEXT, dismissed_at TEXT);`
-
-type app struct {
-	*sql.DB
-	path string
+func TestMain(m *testing.M) {
+	// The shared PostgreSQL is waited for until the end.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("sluice/internal/servertest.(*Postgres).launch.func1"), goleak.Cleanup(func(code int) {
+		servertest.StopShared()
+		os.Exit(code)
+	}))
 }
 
-func newApp(t *testing.T, name string) app {
+// must runs a statement of the app.
+func must(t testing.TB, db *sql.DB, query string, args ...any) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	db, err := open(path, "rwc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	a := app{db, path}
-	a.must(t, schema)
-	return a
-}
-
-func (a app) must(t *testing.T, query string, args ...any) {
-	t.Helper()
-	if _, err := a.Exec(query, args...); err != nil {
-		t.Fatal(err)
+	if _, err := db.Exec(query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
 	}
 }
 
-func (a app) Insert(t *testing.T, rows ...sourcetest.Row) {
-	t.Helper()
-	null := func(s string) any {
-		if s == "" {
-			return nil
-		}
-		return s
+// null is a text that may be missing.
+func null(s string) any {
+	if s == "" {
+		return nil
 	}
-	for _, r := range rows {
-		a.must(t, `INSERT OR REPLACE INTO notifications VALUES (?,?,NULL,'info','T','x',?,?,?)`,
-			r.ID, r.User, null(r.Context), r.CreatedAt.UTC().Format(backend.LegacyTime), null(r.ExpiresAt))
-		a.must(t, `INSERT INTO notification_deliveries VALUES (?,?,?,NULL,?,NULL)`, r.ID+":"+r.User, r.User, r.ID, null(r.SeenAt))
-	}
-}
-
-func (a app) Delete(t *testing.T, id string) {
-	t.Helper()
-	a.must(t, `DELETE FROM notifications WHERE id = ?`, id)
-}
-
-func openStore(t *testing.T, dsn string) *Store {
-	t.Helper()
-	s, err := Open(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
 	return s
 }
 
-func TestSource(t *testing.T) {
-	sourcetest.Run(t, func(t *testing.T) (backend.Source, sourcetest.App) {
-		a := newApp(t, "app.db")
-		return openStore(t, a.path), a
-	})
-}
-
-func TestDSN(t *testing.T) {
-	a := newApp(t, "odd ?#name%.db")
-	a.Insert(t, sourcetest.Row{ID: "a", User: "alice", CreatedAt: time.Now()})
-	for _, dsn := range []string{a.path, "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23", " ", "%20").Replace(a.path)} {
-		p, err := openStore(t, dsn).Read(t.Context(), backend.Caller{User: "alice"}, backend.Query{Limit: 1})
-		if err != nil || len(p.Items) != 1 {
-			t.Errorf("%s: %v, %v", dsn, p.Items, err)
-		}
-	}
-}
-
-func TestReadsOnly(t *testing.T) {
-	a := newApp(t, "app.db")
-	s := openStore(t, a.path)
-	if _, err := s.db.Exec(`DELETE FROM notifications`); err == nil {
-		t.Error("the app's database can be written to")
-	}
-}
-
-func TestDoesNotHoldUpTheWriter(t *testing.T) {
-	a := newApp(t, "app.db")
-	s := openStore(t, a.path)
-	tx, err := s.db.BeginTx(t.Context(), nil)
+func closed[S interface{ Close() error }](t testing.TB, s S, err error) S {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback()
-	var n int
-	if err := tx.QueryRow(`SELECT count(*) FROM notifications`).Scan(&n); err != nil {
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func read(t testing.TB, s backend.Source, user string, q backend.Query) backend.Page {
+	t.Helper()
+	p, err := s.Read(context.Background(), backend.Caller{User: user}, q)
+	if err != nil {
 		t.Fatal(err)
 	}
-	a.must(t, `PRAGMA busy_timeout = 0`)
-	a.Insert(t, sourcetest.Row{ID: "a", User: "alice", CreatedAt: time.Now()})
+	return p
 }
 
-func TestUnavailable(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "later.db")
-	s := openStore(t, path)
-	if _, err := s.Read(t.Context(), backend.Caller{User: "alice"}, backend.Query{Limit: 1}); backend.FaultOf(err) != backend.Unavailable {
-		t.Errorf("missing file: %v", err)
-	}
-	if err := s.Ping(t.Context()); err == nil {
-		t.Error("a missing file is no reason to be not ready")
-	}
-	if _, err := os.Stat(path); err == nil {
-		t.Error("a missing database was created")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	a := newApp(t, "app.db")
-	if _, err := openStore(t, a.path).Read(ctx, backend.Caller{User: "alice"}, backend.Query{Limit: 1}); backend.FaultOf(err) != backend.Canceled {
-		t.Errorf("cancelled: %v", err)
-	}
-}
+func pollOf(limit int) backend.Query { return backend.Query{Limit: limit} }
 
-func TestPing(t *testing.T) {
-	a := newApp(t, "app.db")
-	if err := openStore(t, a.path).Ping(t.Context()); err != nil {
-		t.Error(err)
+func ids(items []backend.Notification) string {
+	var all []string
+	for _, n := range items {
+		all = append(all, n.ID)
 	}
-	a.must(t, `DROP TABLE notification_deliveries`)
-	if err := openStore(t, a.path).Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "notification_deliveries") {
-		t.Errorf("missing table: %v", err)
-	}
-}
-
-func TestRefusesDatesItCannotOrder(t *testing.T) {
-	for _, created := range []string{"2026-11-24T08:00:00Z", "2026-11-24 08:00:00.5", "yesterday", ""} {
-		a := newApp(t, "app.db")
-		a.must(t, `INSERT INTO notifications(id, user_id, created_at) VALUES ('a', 'alice', ?)`, created)
-		_, err := openStore(t, a.path).Read(t.Context(), backend.Caller{User: "alice"}, backend.Query{Limit: 1})
-		if err == nil || !strings.Contains(err.Error(), "created_at") {
-			t.Errorf("%q: %v", created, err)
-		}
-	}
-}
-
-func TestMigrateAddsTwoIndexesAndNothingElse(t *testing.T) {
-	a := newApp(t, "app.db")
-	objects := func() (n int, indexes string) {
-		if err := a.QueryRow(`SELECT count(*), group_concat(CASE WHEN name LIKE 'sluice%' THEN name END) FROM
-			(SELECT name FROM sqlite_master ORDER BY name)`).Scan(&n, &indexes); err != nil {
-			indexes = ""
-		}
-		return n, indexes
-	}
-	before, _ := objects()
-	for range 2 {
-		if err := Migrate(t.Context(), a.path); err != nil {
-			t.Fatal(err)
-		}
-		if n, indexes := objects(); n != before+2 || indexes != "sluice_notifications_recent,sluice_notifications_user" {
-			t.Errorf("%d new objects, ours: %s", n-before, indexes)
-		}
-	}
-	if err := Migrate(t.Context(), filepath.Join(t.TempDir(), "none.db")); err == nil {
-		t.Error("a database that does not exist was migrated")
-	}
-}
-
-// A poll must not sort or scan: its cost must not grow with the table.
-func TestPollsUseTheIndex(t *testing.T) {
-	a := newApp(t, "app.db")
-	if err := Migrate(t.Context(), a.path); err != nil {
-		t.Fatal(err)
-	}
-	for _, where := range []string{`(n.created_at, n.id) > ('2026', 'x')`, `true`} {
-		rows, err := openStore(t, a.path).db.Query(`EXPLAIN QUERY PLAN `+columns+where+live+oldestFirst, "alice", "2026", 50)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer rows.Close()
-		plan := ""
-		for rows.Next() {
-			var id, parent, unused int
-			var detail string
-			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-				t.Fatal(err)
-			}
-			plan += detail + "\n"
-		}
-		if !strings.Contains(plan, "sluice_notifications_user") || strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN") {
-			t.Errorf("%s:\n%s", where, plan)
-		}
-	}
+	return strings.Join(all, " ")
 }

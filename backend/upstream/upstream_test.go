@@ -30,7 +30,9 @@ type legacyApp struct {
 func (a *legacyApp) Insert(_ *testing.T, rows ...sourcetest.Row) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.rows = append(a.rows, rows...)
+	for _, row := range rows {
+		a.rows = append(slices.DeleteFunc(a.rows, func(r sourcetest.Row) bool { return r.ID == row.ID }), row)
+	}
 }
 
 func (a *legacyApp) Delete(_ *testing.T, id string) {

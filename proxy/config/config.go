@@ -45,8 +45,8 @@ type Upstream struct {
 
 // Store says where notifications are read from.
 type Store struct {
-	Driver string `key:"driver" default:"upstream" allowed:"upstream,sqlite,postgres" later:"postgres" doc:"Where notifications are read: the app's own endpoint, or its database."`
-	DSN    Secret `key:"dsn" default:"" file:"true" doc:"For sqlite, the app's database: a path (relative to the working directory) or a file: URL. Empty for upstream."`
+	Driver string `key:"driver" default:"upstream" allowed:"upstream,sqlite,postgres" doc:"Where notifications are read: the app's own endpoint, or its database."`
+	DSN    Secret `key:"dsn" default:"" file:"true" doc:"The app's database. For sqlite: a path (relative to the working directory) or a file: URL. For postgres: a postgres:// URL, or text such as host=db dbname=app. Empty for upstream."`
 }
 
 // Redis is the shared cache.

@@ -152,7 +152,6 @@ func fieldText(o option, c Config) string {
 
 func TestNotYetBuilt(t *testing.T) {
 	tests := []struct{ key, value, want string }{
-		{"store.driver", "postgres", "postgres is not yet built; use upstream or sqlite"},
 		{"auth.mode", "forward", "forward is not yet built; use jwt"},
 		{"auth.mode", "header", "header is not yet built; use jwt"},
 		{"auth.algorithms", "HS256,RS256", "RS256 is not yet built; use HS256 or HS384 or HS512"},

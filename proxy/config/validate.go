@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"sluice/internal/redisconn"
 )
 
@@ -117,7 +119,16 @@ func (l *loader) checkStore() {
 	case "sqlite":
 		l.require(dsn != "", "store.driver sqlite needs store.dsn, the path of the app's database", "store.driver")
 		l.require(strings.HasPrefix(dsn, "file:") || !strings.Contains(dsn, "://"), "store.driver sqlite takes a path or a file: URL", "store.dsn")
+	case "postgres":
+		l.require(dsn != "", "store.driver postgres needs store.dsn, the address of the app's database", "store.driver")
+		l.require(isPostgres(dsn), "store.driver postgres takes a URL such as postgres://user@host:5432/app, or text such as host=db dbname=app", "store.dsn", "store.driver")
 	}
+}
+
+// isPostgres leaves out pgx's own error, which may quote the password.
+func isPostgres(dsn string) bool {
+	_, err := pgconn.ParseConfig(dsn)
+	return err == nil
 }
 
 // sameAddress says whether two listeners would want the same port of the same interface. Port 0 is never the same.

@@ -67,6 +67,11 @@ func TestTogether(t *testing.T) {
 		{"dsn for upstream", "store: {dsn: app.db}\n", "sluice.yaml:1:14: store.dsn: store.driver upstream takes no store.dsn"},
 		{"sqlite without dsn", "store: {driver: sqlite}\n", "sluice.yaml:1:17: store.driver: store.driver sqlite needs store.dsn, the path of the app's database"},
 		{"sqlite with a server", "store: {driver: sqlite, dsn: \"postgres://u:hunter2@h/db\"}\n", "sluice.yaml:1:30: store.dsn: store.driver sqlite takes a path or a file: URL"},
+		{"postgres without dsn", "store: {driver: postgres}\n", "sluice.yaml:1:17: store.driver: store.driver postgres needs store.dsn, the address of the app's database"},
+		{"postgres with a path", "store: {driver: postgres, dsn: app.db}\n", "sluice.yaml:1:32: store.dsn: store.driver postgres takes a URL such as postgres://user@host:5432/app, or text such as host=db dbname=app"},
+		{"postgres with another server", "store: {driver: postgres, dsn: \"mysql://u:hunter2@h/db\"}\n", "sluice.yaml:1:32: store.dsn: store.driver postgres takes a URL such as postgres://user@host:5432/app, or text such as host=db dbname=app"},
+		{"postgres with a URL", "store: {driver: postgres, dsn: \"postgresql://u:p@h1:1,h2/db?sslmode=require&target_session_attrs=primary\"}\n", ""},
+		{"postgres with text", "store: {driver: postgres, dsn: \"host=/run/postgresql dbname=app\"}\n", ""},
 		{"sqlite with a URL", "store: {driver: sqlite, dsn: \"file:///var/app.db\"}\n", ""},
 		{"waits until keys are right", "poll: {ceiling: 4s}\nlog: {level: loud}\n", `sluice.yaml:2:14: log.level: "loud" is not one of debug, info, warn, error`},
 	}

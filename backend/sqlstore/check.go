@@ -1,0 +1,63 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// scanTimeout bounds the search for a row that cannot be ordered; it may read
+// the whole table.
+const scanTimeout = 3 * time.Second
+
+// Check looks at what polls depend on. The error is what would keep them from
+// being answered, hints are what would make them slow.
+func (s *Store) Check(ctx context.Context) (hints []string, err error) {
+	if err := s.Ping(ctx); err != nil {
+		return nil, err
+	}
+	v, err := s.begin(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	defer v.end()
+	// No row, but every column.
+	rows, err := v.QueryContext(ctx, v.sql.newest, nil, 0, v.sql.now(v.now.UnixMicro()))
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	missing, err := s.missingIndexes(ctx, v)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	for _, name := range missing {
+		hints = append(hints, "the index "+name+" is missing; sluice migrate adds it")
+	}
+	if err := unordered(ctx, v); errors.Is(err, errTooMany) {
+		hints = append(hints, err.Error())
+	} else if err != nil {
+		return hints, fmt.Errorf("store: %w", err)
+	}
+	return hints, nil
+}
+
+var errTooMany = fmt.Errorf("not all rows could be looked at within %s for a created_at that cannot be ordered", scanTimeout)
+
+// unordered is about a row whose created_at cannot be ordered, if there is one.
+func unordered(ctx context.Context, v *view) error {
+	scan, cancel := context.WithTimeout(ctx, scanTimeout)
+	defer cancel()
+	_, err := scanKey(v.QueryRowContext(scan, v.sql.unordered))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil && scan.Err() != nil && ctx.Err() == nil:
+		return errTooMany
+	}
+	return err
+}
