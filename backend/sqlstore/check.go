@@ -24,11 +24,7 @@ func (s *Store) Check(ctx context.Context) (hints []string, err error) {
 	}
 	defer v.end()
 	// No row, but every column.
-	rows, err := v.QueryContext(ctx, v.sql.newest, nil, 0, v.sql.now(v.now.UnixMicro()))
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if _, err := (&snapshot{view: v, ctx: ctx}).Newest(0); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	missing, err := s.missingIndexes(ctx, v)

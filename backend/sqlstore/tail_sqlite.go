@@ -32,8 +32,9 @@ type sqliteTail struct {
 	conn   *sql.Conn   // nil: not connected
 	file   os.FileInfo // what stood at the path before conn was opened
 
-	known   bool // the rest is of the look before, over this connection
+	known   bool // version is of the look before, over this connection
 	version int64
+	rows    bool // top and window are as well
 	top     top
 	window  *sightings
 }
@@ -88,15 +89,19 @@ func (t *sqliteTail) look(ctx context.Context) (backend.Changes, error) {
 	if t.known && version == t.version {
 		return backend.Changes{}, nil
 	}
-	known := t.known
-	t.version, t.known = version, false
-	c, err := t.changed(ctx, tx, known)
+	c, err := t.changed(ctx, tx)
+	if !t.known {
+		c = backend.Changes{Unknown: true}
+	}
+	t.version, t.known = version, err == nil
 	return c, err
 }
 
 // changed looks at what was committed. Whatever it cannot tell is Unknown.
-func (t *sqliteTail) changed(ctx context.Context, tx *sql.Tx, known bool) (backend.Changes, error) {
+func (t *sqliteTail) changed(ctx context.Context, tx *sql.Tx) (backend.Changes, error) {
 	unknown := backend.Changes{Unknown: true}
+	known := t.rows
+	t.rows = false
 	if ok, err := followable(ctx, tx); !ok || err != nil {
 		return unknown, err
 	}
@@ -114,7 +119,7 @@ func (t *sqliteTail) changed(ctx context.Context, tx *sql.Tx, known bool) (backe
 	if t.top, err = highest(ctx, tx); err != nil {
 		return unknown, err
 	}
-	t.known = true
+	t.rows = true
 	if !added || !whole {
 		return unknown, nil
 	}
@@ -230,7 +235,7 @@ func (t *sqliteTail) connect(ctx context.Context) error {
 }
 
 func (t *sqliteTail) drop() {
-	t.known = false
+	t.known, t.rows = false, false
 	if t.conn != nil {
 		_ = t.conn.Close()
 	}
