@@ -12,8 +12,11 @@ test('old and new pages work, and what the app says is passed on', async ({ star
     await tab.shows('by a job');
     expect(await tab.seen('visible toast')).toEqual([{ text: 'by a job', href: `/dashboard/jobs/${job}` }]);
   }
-  // The old page is on the app's own stream, and polls of others are answered by the app: context is text there.
+  // The old page is on the app's own stream. Sluice answers its own client only; to others the app says what it always
+  // said, with context as text.
   expect(await world.metric('sluice_compat_streams')).toBe(0);
+  expect(await world.metric('sluice_polls_total{client="sluice",result="items"}')).toBe(1);
+  expect(await world.metric('sluice_polls_total{client="native",result="items"}')).toBe(0);
   const through = await client.page.evaluate(async () => (await fetch('/api/notifications?limit=5')).text());
   const bare = await world.context.request.get(`${world.app.url}/api/notifications?limit=5`);
   expect(through).toBe(await bare.text());

