@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -109,11 +110,14 @@ func newWorld(t *testing.T, environ ...string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.db.Close() })
-	w.sluice = start(t, append([]string{
+	store := []string{"SLUICE_STORE_DRIVER=sqlite", "SLUICE_STORE_DSN=" + database}
+	if migrate := start(t, store, "sluice", "migrate"); migrate.status() != 0 {
+		t.Fatal(migrate.stderr.String())
+	}
+	w.sluice = start(t, slices.Concat(store, []string{
 		"SLUICE_LISTEN=127.0.0.1:0", "SLUICE_ADMIN_LISTEN=127.0.0.1:0", "SLUICE_AUTH_KEY=" + key,
 		"SLUICE_UPSTREAM_URL=http://" + strings.TrimSpace(app.stdout.String()), "SLUICE_REDIS_URL=" + w.redis.URL,
-		"SLUICE_STORE_DRIVER=sqlite", "SLUICE_STORE_DSN=" + database,
-	}, environ...), "sluice", "serve")
+	}, environ), "sluice", "serve")
 	serving := w.sluice.logged("serving")
 	w.url, w.admin = "http://"+serving["listen"].(string), "http://"+serving["admin"].(string)
 	return w

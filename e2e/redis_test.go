@@ -47,6 +47,8 @@ func lookups(result string) string {
 	return fmt.Sprintf(`sluice_latest_requests_total{layer="redis",result=%q}`, result)
 }
 
+const polled = `sluice_polls_total{client="native",result="empty"}`
+
 // A cache that dies or hangs under 50 polling users costs nobody a poll or an item.
 func TestRedisDiesWhilePolling(t *testing.T) {
 	const users = 50
@@ -78,11 +80,17 @@ func TestRedisDiesWhilePolling(t *testing.T) {
 			want[u.name] = append(want[u.name], w.insert(u.name, text))
 		}
 	}
-	// A change makes this process forget its users, so the next polls look into Redis.
+	// A change makes this process forget its users, so that their next polls look into
+	// Redis, unless it is being left alone for a moment: then only those after the next
+	// change do.
 	insertSeeing := func(text, result string) {
 		before := w.metric(lookups(result))
-		insert(text)
-		w.waitForMetric(lookups(result), before+users)
+		servertest.Eventually(t, text+", Redis is asked: "+result, func() bool {
+			insert(text)
+			polls := w.metric(polled)
+			w.waitForMetric(polled, polls+10*users)
+			return w.metric(lookups(result)) > before
+		})
 	}
 	insertSeeing("before", "absent")
 	w.redis.Kill()

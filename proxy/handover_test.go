@@ -75,8 +75,14 @@ func TestHandOverFromPassThrough(t *testing.T) {
 	r := newRig(t, withFlags(t, "poll", "upstream"), fresh, func(c *config.Config) { c.Upstream.URL = app.URL })
 	same := r.browser("alice")
 	r.insert("alice", time.Hour, "a", "b", "c")
+	if _, err := r.db.Exec(`UPDATE notifications SET created_at = (SELECT min(created_at) FROM notifications)`); err != nil {
+		t.Fatal(err)
+	}
 	next := r.openStream("", same)
-	at := time.Now().Add(-time.Hour).UTC().Format(time.DateTime)
+	var at string
+	if err := r.db.QueryRow(`SELECT created_at FROM notifications LIMIT 1`).Scan(&at); err != nil {
+		t.Fatal(err)
+	}
 	for _, id := range []string{"a", "c"} { // the app forgot b
 		events <- fmt.Sprintf(`{"type":"notification.created","data":{"id":%q,"created_at":%q}}`, id, at)
 		next(fmt.Sprintf(`"id":%q`, id))

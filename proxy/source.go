@@ -63,7 +63,7 @@ func (g *Gateway) newReader() *latest.Reader {
 			Concurrent: concurrentReads, Timeout: c.Upstream.Timeout, Resting: g.sourceRests,
 		}),
 		Local:      latest.NewMemory(memoryUsers),
-		Bound:      func() time.Duration { return c.StalenessBound(g.feed.Live()) },
+		Bound:      func(read time.Time) time.Duration { return c.StalenessBound(g.feed.Hears(read)) },
 		Vouches:    func(read time.Time) bool { return g.feed.Vouches(read) },
 		AuditRatio: c.Cache.AuditRatio,
 		Observer:   cacheObserver{g.metrics, g.log},

@@ -114,10 +114,11 @@ func (f *Feed) Following() bool {
 	return f.chain.Load() != nil && f.Lag() <= heardWithin
 }
 
-// Live tells whether changes are heard of at all: by the tail, or because the app
-// has sent a signal within the last hour.
-func (f *Feed) Live() bool {
-	if f.Following() {
+// Hears tells whether a change since a moment would have been heard of, if no
+// signal was lost: by the tail, unless it has said since that it does not know,
+// or because the app has sent a signal within the last hour.
+func (f *Feed) Hears(since time.Time) bool {
+	if f.Following() && !since.Before(f.chain.Load().since) {
 		return true
 	}
 	last := f.signal.Load()

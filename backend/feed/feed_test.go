@@ -114,10 +114,10 @@ func TestUnknownBeginsAnew(t *testing.T) {
 		time.Sleep(1100 * time.Millisecond) // in the middle of that look
 		within := time.Now()
 		time.Sleep(time.Second)
-		if r.Vouches(read) || r.Vouches(within) {
+		if r.Vouches(read) || r.Vouches(within) || r.Hears(within) {
 			t.Error("vouches for what was read before the end of a look that found it does not know")
 		}
-		if !r.Vouches(time.Now()) {
+		if !r.Vouches(time.Now()) || !r.Hears(time.Now()) {
 			t.Error("does not go on")
 		}
 	})
@@ -131,11 +131,11 @@ func TestATailThatFailsOrHangsStopsVouching(t *testing.T) {
 				r.tail.set(trouble)
 				time.Sleep(4500 * time.Millisecond)
 				read := time.Now()
-				if !r.Vouches(read) || !r.Live() {
+				if !r.Vouches(read) || !r.Hears(read) {
 					t.Error("one look that fails is no outage")
 				}
 				time.Sleep(time.Second)
-				if lag := r.Lag(); r.Vouches(read) || r.Live() || r.Following() || lag <= heardWithin {
+				if lag := r.Lag(); r.Vouches(read) || r.Hears(read) || r.Following() || lag <= heardWithin {
 					t.Errorf("vouches %s after the last look", lag)
 				}
 				time.Sleep(10 * time.Second)
@@ -192,20 +192,20 @@ func TestAStreamThatIsBusyIsWokenOnce(t *testing.T) {
 	}
 }
 
-// Signals make a feed live for a while, and never make it vouch.
+// After a signal others are expected for a while, and nothing is vouched for.
 func TestSignals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := New(Options{Forget: func(context.Context, ...string) {}})
-		if f.Live() {
-			t.Error("live without anything")
+		if f.Hears(time.Now()) {
+			t.Error("hears without anything")
 		}
 		f.Signal(t.Context(), "alice")
-		if !f.Live() || f.Vouches(time.Now()) {
-			t.Errorf("live %v, vouches %v", f.Live(), f.Vouches(time.Now()))
+		if !f.Hears(time.Now()) || f.Vouches(time.Now()) {
+			t.Errorf("hears %v, vouches %v", f.Hears(time.Now()), f.Vouches(time.Now()))
 		}
 		time.Sleep(signalMemory + time.Second)
-		if f.Live() {
-			t.Error("live long after the last signal")
+		if f.Hears(time.Now()) {
+			t.Error("hears long after the last signal")
 		}
 	})
 }

@@ -25,7 +25,8 @@ type FalseEmpty struct {
 
 // audit reads the source although the cache would have answered, and compares.
 // The read heals the entry; the reader gets what the source said.
-func (r *Reader) audit(ctx context.Context, c backend.Caller, q backend.Query, l lookup, bound time.Duration) (backend.Page, error) {
+func (r *Reader) audit(ctx context.Context, c backend.Caller, q backend.Query, l lookup) (backend.Page, error) {
+	bound := r.Bound(l.entry().read())
 	if r.Shared != nil && l.shared.Result == "" {
 		l.shared = r.Shared.Get(ctx, c.User) // for its ticket
 	}
@@ -38,7 +39,7 @@ func (r *Reader) audit(ctx context.Context, c backend.Caller, q backend.Query, l
 	for _, n := range page.Items[page.Repeated:] {
 		hidden := time.Duration(page.Now-n.At) * time.Microsecond
 		if hidden > bound+auditSlack {
-			found = &FalseEmpty{c.User, l.hit, l.age(), l.vouched, bound, n.ID, hidden}
+			found = &FalseEmpty{c.User, l.hit, l.entry().Age, l.vouched, bound, n.ID, hidden}
 			break
 		}
 	}
@@ -46,10 +47,10 @@ func (r *Reader) audit(ctx context.Context, c backend.Caller, q backend.Query, l
 	return page, nil
 }
 
-// age is that of the entry which hit.
-func (l lookup) age() time.Duration {
+// entry is the one that hit.
+func (l lookup) entry() Lookup {
 	if l.hit == Shared {
-		return l.shared.Age
+		return l.shared
 	}
-	return l.local.Age
+	return l.local
 }

@@ -31,9 +31,10 @@ type call struct {
 	err     error
 }
 
-// join runs read, or waits for one that began at most bound ago. A read outlives
+// join runs read, or waits for one that is not older than what bound allows for
+// its beginning. A read outlives
 // the caller that started it as long as anybody waits for it.
-func (f *flights) join(ctx context.Context, key flight, bound time.Duration,
+func (f *flights) join(ctx context.Context, key flight, bound func(time.Time) time.Duration,
 	read func(context.Context) (backend.Page, error)) (backend.Page, error) {
 	c := f.enter(ctx, key, bound, read)
 	select {
@@ -45,11 +46,11 @@ func (f *flights) join(ctx context.Context, key flight, bound time.Duration,
 	}
 }
 
-func (f *flights) enter(ctx context.Context, key flight, bound time.Duration,
+func (f *flights) enter(ctx context.Context, key flight, bound func(time.Time) time.Duration,
 	read func(context.Context) (backend.Page, error)) *call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c := f.under[key]; c != nil && time.Since(c.started) <= bound {
+	if c := f.under[key]; c != nil && time.Since(c.started) <= bound(c.started) {
 		c.waiting++
 		return c
 	}

@@ -27,7 +27,9 @@ func (n *notes) Audited(found *FalseEmpty) {
 	}
 }
 
-func always(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
+func always(d time.Duration) func(time.Time) time.Duration {
+	return func(time.Time) time.Duration { return d }
+}
 
 func TestLookupsAreObserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -13,9 +13,9 @@ type Options struct {
 	Source backend.Source
 	Local  *Memory
 	Shared Cache // nil without Redis
-	// Bound is how old a cached answer may be that nobody vouches for; 0 turns both
-	// the cache and the sharing of reads off.
-	Bound func() time.Duration
+	// Bound is how old an answer that was read at a moment may be, if nobody vouches
+	// for it; 0 turns both the cache and the sharing of reads off.
+	Bound func(read time.Time) time.Duration
 	// Vouches, if not nil, tells whether a user who was not forgotten since has
 	// nothing newer than what was read at this moment.
 	Vouches func(read time.Time) bool
@@ -58,20 +58,19 @@ func (silent) Audited(*FalseEmpty)   {}
 
 // Read implements backend.Source.
 func (r *Reader) Read(ctx context.Context, c backend.Caller, q backend.Query) (backend.Page, error) {
-	bound := r.Bound()
-	if bound <= 0 || q.Before != "" {
+	if r.Bound(time.Now()) <= 0 || q.Before != "" {
 		return r.Source.Read(ctx, c, q)
 	}
-	l := r.lookup(ctx, c.User, q.After, bound)
+	l := r.lookup(ctx, c.User, q.After)
 	switch {
 	case l.hit == "":
 		// The nonce is part of the flight: a poll after a change joins no read from
 		// before it.
-		return r.flights.join(ctx, flight{c, q, l.local.Ticket.nonce}, bound, func(ctx context.Context) (backend.Page, error) {
+		return r.flights.join(ctx, flight{c, q, l.local.Ticket.nonce}, r.Bound, func(ctx context.Context) (backend.Page, error) {
 			return r.read(ctx, c, q, l)
 		})
 	case r.AuditRatio > 0 && rand.IntN(r.AuditRatio) == 0:
-		return r.audit(ctx, c, q, l, bound)
+		return r.audit(ctx, c, q, l)
 	}
 	return backend.Page{Place: q.After, Check: backend.CheckEqual}, nil
 }
@@ -92,34 +91,47 @@ type lookup struct {
 	vouched       bool
 }
 
-func (r *Reader) lookup(ctx context.Context, user, after string, bound time.Duration) (l lookup) {
+func (r *Reader) lookup(ctx context.Context, user, after string) (l lookup) {
 	stand := backend.NewStand(user, after)
-	judge := func(layer string, found Lookup, fresh bool) {
-		if after == "" {
-			return // a reader without a place gets the newest page
-		}
-		result := found.Result
-		switch {
-		case result != Found:
-		case !fresh:
-			result = Stale
-		case !found.Latest.Proves(stand):
-			result = Differs
-		default:
-			result, l.hit = Hit, layer
-		}
-		r.Observer.Looked(layer, result)
-	}
 	l.local = r.Local.Get(ctx, user)
-	within := l.local.Age >= 0 && l.local.Age <= bound
-	l.vouched = l.local.Result == Found && !within && r.Vouches(time.Now().Add(-l.local.Age))
-	judge(Local, l.local, within || l.vouched)
+	fresh := r.within(l.local)
+	if l.vouched = !fresh && l.local.Result == Found && r.Vouches(l.local.read()); l.vouched {
+		fresh = true
+	}
+	r.judge(&l, Local, l.local, fresh, after, stand)
 	if l.hit == "" && r.Shared != nil {
 		l.shared = r.Shared.Get(ctx, user)
-		judge(Shared, l.shared, l.shared.Age >= 0 && l.shared.Age <= bound)
+		r.judge(&l, Shared, l.shared, r.within(l.shared), after, stand)
 	}
 	return l
 }
+
+// judge says how a lookup ended. A reader without a place gets the newest page,
+// whatever is known.
+func (r *Reader) judge(l *lookup, layer string, found Lookup, fresh bool, after string, stand backend.Stand) {
+	if after == "" {
+		return
+	}
+	result := found.Result
+	switch {
+	case result != Found:
+	case !fresh:
+		result = Stale
+	case !found.Latest.Proves(stand):
+		result = Differs
+	default:
+		result, l.hit = Hit, layer
+	}
+	r.Observer.Looked(layer, result)
+}
+
+// within tells whether an entry is young enough by itself.
+func (r *Reader) within(l Lookup) bool {
+	return l.Age >= 0 && l.Age <= r.Bound(l.read())
+}
+
+// read is the moment at which the read behind an entry began, by our clock.
+func (l Lookup) read() time.Time { return time.Now().Add(-l.Age) }
 
 // read asks the source, and stores what it showed.
 func (r *Reader) read(ctx context.Context, c backend.Caller, q backend.Query, l lookup) (backend.Page, error) {

@@ -56,7 +56,7 @@ var alice = backend.Caller{User: "alice", Token: "t"}
 
 func setup(bound time.Duration) (*list, *Reader, Cache) {
 	source, cache := &list{}, NewMemory(100)
-	return source, NewReader(Options{Source: source, Local: cache, Bound: func() time.Duration { return bound }}), cache
+	return source, NewReader(Options{Source: source, Local: cache, Bound: always(bound)}), cache
 }
 
 func poll(t *testing.T, r *Reader, after string) backend.Page {
