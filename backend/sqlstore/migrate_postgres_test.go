@@ -111,8 +111,8 @@ func TestMigrateOnline(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("migrate took %s over %d rows; meanwhile %d rows were written, the slowest in %s",
-				took.Round(time.Millisecond), crowd(t), written.Load(), time.Duration(slowest.Load()).Round(time.Millisecond))
+			t.Logf("figure: migrate over %d rows, %s | took %s; meanwhile %d rows were written, the slowest in %s",
+				crowd(t), name, took.Round(time.Millisecond), written.Load(), time.Duration(slowest.Load()).Round(time.Millisecond))
 			must(t, a.DB, `ANALYZE notifications`)
 			a.checkPlans(t)
 		})

@@ -101,6 +101,9 @@ func TestFaults(t *testing.T) {
 			rand.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 		}
 		for _, f := range faults {
+			if round > 1 && time.Since(began) > soak {
+				break
+			}
 			if soak > 0 {
 				f.name = fmt.Sprintf("round %d: %s", round, f.name)
 			}
