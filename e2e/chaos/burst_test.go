@@ -32,10 +32,10 @@ func newAppWorld(t *testing.T, environ ...string) *appWorld {
 	app := servertest.StartProcess(t, nil, filepath.Join(bin, "sampleapp"), "-db", file, "-key", key)
 	g := &gateway{t: t, address: freeAddress(t)}
 	w := &appWorld{world: world{gateways: []*gateway{g}, books: newBooks()}, admin: freeAddress(t)}
-	g.environ = append(environ,
-		"SLUICE_LISTEN="+g.address, "SLUICE_ADMIN_LISTEN="+w.admin, "SLUICE_AUTH_KEY="+key, "SLUICE_LOG_LEVEL=warn",
-		"SLUICE_UPSTREAM_URL=http://"+app.Line(), "SLUICE_REDIS_URL="+redis.URL,
-	)
+	g.environ = append([]string{
+		"SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN_LISTEN=" + w.admin, "SLUICE_AUTH_KEY=" + key, "SLUICE_LOG_LEVEL=warn",
+		"SLUICE_UPSTREAM_URL=http://" + app.Line(), "SLUICE_REDIS_URL=" + redis.URL,
+	}, environ...)
 	g.start()
 	var err error
 	if w.db, err = appdb.Open(file); err != nil {
