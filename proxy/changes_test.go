@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/backend/feed"
+	"sluice/backend/sqlstore"
 	"sluice/internal/servertest"
 	"sluice/proxy/config"
 )
@@ -58,6 +59,28 @@ func TestASignalWakesAStream(t *testing.T) {
 	r.insert("alice", 0, "a")
 	r.signal(`{"user_id":"alice"}`, "Bearer "+adminToken)
 	next(`"id":"a"`)
+}
+
+// What the app writes into its database, without a word to anybody, ends waits too.
+func TestTheTailEndsTheWait(t *testing.T) {
+	r := newRig(t, signalled, func(c *config.Config) {
+		if err := sqlstore.Migrate(t.Context(), c.Store.DSN.Value(), sqlstore.Up); err != nil {
+			t.Fatal(err)
+		}
+	})
+	r.watch()
+	servertest.Eventually(t, "the feed follows", r.gateway.feed.Following)
+	place := r.get("alice", "/api/notifications").page(t).Cursor
+	next := r.openStream("alice")
+	next("retry:")
+	servertest.Eventually(t, "the stream's first read", func() bool {
+		return strings.Contains(r.scrape(), `sluice_source_requests_total{outcome="ok",source="sqlite"} 2`)
+	})
+	r.insert("alice", 0, "a")
+	next(`"id":"a"`)
+	if p := r.get("alice", "/api/notifications?after_id="+place).page(t); len(p.Notifications) != 1 {
+		t.Error("a poll after that does not see the item")
+	}
 }
 
 func TestSignalsAreRefused(t *testing.T) {
