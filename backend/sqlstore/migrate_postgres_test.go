@@ -72,7 +72,7 @@ func (w *writing) write(ctx context.Context, a *pgApp) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, `SET lock_timeout = '1s'`); err != nil {
+	if _, err := conn.ExecContext(ctx, `SET lock_timeout = '5s'`); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
