@@ -33,8 +33,8 @@ func TestTerminateUnderLoad(t *testing.T) {
 	w.waitForMetric("sluice_compat_streams", streams)
 
 	signaled := time.Now()
-	w.sluice.terminate()
-	w.sluice.logged("draining")
+	w.sluice.Terminate()
+	w.sluice.Logged("draining")
 	for _, u := range all[:pollers] {
 		polled.Go(func() {
 			for time.Since(signaled) < polling {
@@ -47,7 +47,7 @@ func TestTerminateUnderLoad(t *testing.T) {
 	}
 	polled.Wait()
 	open.Wait()
-	if status := w.sluice.status(); status != 0 {
+	if status := w.sluice.Status(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 	for i, body := range bodies {
@@ -58,7 +58,7 @@ func TestTerminateUnderLoad(t *testing.T) {
 	if !strings.Contains(bodies[0], `"text":"hello"`) {
 		t.Errorf("the stream said %q", bodies[0])
 	}
-	if line := w.sluice.logged("drained"); line["streams_ended"] != float64(streams) || line["cut_off"] != false {
+	if line := w.sluice.Logged("drained"); line["streams_ended"] != float64(streams) || line["cut_off"] != false {
 		t.Errorf("%v", line)
 	}
 }
@@ -80,8 +80,8 @@ func TestBadConfigurationEndsTheProcess(t *testing.T) {
 		"somebody's help": {[]string{"--help"}, 0, ""},
 	} {
 		p := start(t, nil, "sluice", c.args...)
-		if status := p.status(); status != c.status || !strings.Contains(p.stderr.String(), c.want) {
-			t.Errorf("%s: exit status %d, %s", name, status, p.stderr.String())
+		if status := p.Status(); status != c.status || !strings.Contains(p.Stderr.String(), c.want) {
+			t.Errorf("%s: exit status %d, %s", name, status, p.Stderr.String())
 		}
 	}
 }
