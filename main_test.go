@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"sluice/demo":                   {"sluice/client"},
 	"sluice/e2e":                    {},
 	"sluice/e2e/appdb":              {"sluice/backend"},
+	"sluice/e2e/chaos":              {},
 	"sluice/e2e/sampleapp":          {"sluice/demo", "sluice/e2e/appdb"},
 	"sluice/internal/redisconn":     {},
 	"sluice/internal/servertest":    {},

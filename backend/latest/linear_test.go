@@ -63,7 +63,7 @@ type store struct {
 func openSQLite(t *testing.T) store {
 	path := filepath.Join(t.TempDir(), "app.db")
 	db := open(t, "sqlite", "file:"+path+"?_pragma=journal_mode(wal)&_pragma=synchronous(off)")
-	db.SetMaxOpenConns(1) // writers would only wait for the file's lock
+	db.SetMaxOpenConns(1)                        // writers would only wait for the file's lock
 	if _, err := db.Exec(`VACUUM`); err != nil { // makes the file
 		t.Fatal(err)
 	}

@@ -17,6 +17,9 @@ type Process struct {
 	exited         chan struct{}
 }
 
+// lastWords is how much of what a program wrote a failed test shows.
+const lastWords = 8 << 10
+
 // StartProcess starts a program; environ adds to the test's own environment.
 func StartProcess(t testing.TB, environ []string, path string, args ...string) *Process {
 	t.Helper()
@@ -33,7 +36,8 @@ func StartProcess(t testing.TB, environ []string, path string, args ...string) *
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() {
-			t.Logf("%s wrote:\n%s", path, p.Stderr.String())
+			text := p.Stderr.String()
+			t.Logf("%s wrote, at last:\n%s", path, text[max(0, len(text)-lastWords):])
 		}
 	})
 	return p

@@ -102,10 +102,16 @@ const Patience = 30 * time.Second
 // Eventually waits for a condition, and fails the test if it does not come true.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	Within(t, Patience, what, condition)
+}
+
+// Within is Eventually for what has a time limit of its own.
+func Within(t testing.TB, limit time.Duration, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if condition() {
 			return
 		}
 	}
-	t.Fatalf("not within %s: %s", Patience, what)
+	t.Fatalf("not within %s: %s", limit, what)
 }

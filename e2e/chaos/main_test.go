@@ -1,0 +1,51 @@
+// Package chaos runs three gateways over a real PostgreSQL and a real Redis,
+// breaks what lies between them and kills what they need, while users poll and
+// hold streams and the app writes. In the end the books must balance: each client
+// was shown every row of its user and nothing else, after removing repeats by id,
+// and nothing was hidden for longer than the staleness bound.
+//
+// The short form takes about a minute. With SLUICE_SOAK=10m the faults go on, and
+// last longer, for at least that time, and Redis also fails over and moves slots.
+// Lines of the log that begin with "figure:" are what ./scripts/soak collects.
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// bin is where the built programs are.
+var bin string
+
+// soak is how long the faults go on; zero for the short form.
+var soak time.Duration
+
+func TestMain(m *testing.M) {
+	status, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func buildAndRun(m *testing.M) (status int, err error) {
+	if text := os.Getenv("SLUICE_SOAK"); text != "" {
+		if soak, err = time.ParseDuration(text); err != nil {
+			return 0, fmt.Errorf("SLUICE_SOAK: %w", err)
+		}
+	}
+	if bin, err = os.MkdirTemp("", "sluice-chaos-"); err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(bin)
+	build := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "sluice", "sluice/e2e/sampleapp")
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
