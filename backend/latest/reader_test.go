@@ -244,3 +244,37 @@ func TestBoundZeroTurnsTheCacheOff(t *testing.T) {
 		t.Errorf("%d reads for 3 polls", n)
 	}
 }
+
+// remote is a shared cache at the other end of a network.
+type remote struct {
+	*Memory
+	latency time.Duration // until its answers arrive
+}
+
+func (c *remote) Get(ctx context.Context, user string) Lookup {
+	l := c.Memory.Get(ctx, user)
+	time.Sleep(c.latency)
+	return l
+}
+
+// How long an answer of the cache was under way makes its entry no younger: what
+// was read before changes were heard of would count as read after.
+func TestAnEntryIsNotJudgedTooYoung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, shared := &list{}, &remote{Memory: NewMemory(100)}
+		var judged time.Time
+		r := NewReader(Options{Source: source, Local: NewMemory(100), Shared: shared, Bound: func(read time.Time) time.Duration {
+			judged = read
+			return bound
+		}})
+		poll(t, r, "")
+		began := time.Now() // of the source's read
+		r.Local.Forget(t.Context(), "alice")
+		time.Sleep(time.Second)
+		shared.latency = 90 * time.Millisecond
+		poll(t, r, "0")
+		if judged.After(began) {
+			t.Errorf("judged as read %s after it was", judged.Sub(began))
+		}
+	})
+}
