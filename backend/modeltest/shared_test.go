@@ -75,16 +75,17 @@ func (s *shared) Put(_ context.Context, user string, t latest.Ticket, l backend.
 }
 
 // Forget implements latest.Cache.
-func (s *shared) Forget(_ context.Context, users ...string) {
+func (s *shared) Forget(_ context.Context, users ...string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
 		s.lost = time.Now()
-		return
+		return false
 	}
 	for _, user := range users {
 		delete(s.entries, user)
 	}
+	return true
 }
 
 func (s *shared) evict() {
