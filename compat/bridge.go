@@ -156,10 +156,10 @@ func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
 	defer stop()
 	s.woken = woken
 	ended, place := s.run(r.Context(), b.drain, bound, reason), ""
-	if !named && (ended == Bounded || ended == Drained) {
+	if ended != Gone {
 		place = s.place
 	}
-	b.leave(r.Context(), browser, id, place)
+	b.leave(r.Context(), browser, id, !named && ended != Expired, place)
 	return ended
 }
 

@@ -195,3 +195,23 @@ func TestAStartThatFailsIsTriedAgain(t *testing.T) {
 		wantIDs(t, o.now(t), numbered(30)[10:]...)
 	})
 }
+
+// A tab that went away shortly before another one's stream was ended may be the
+// one that is back, and then has not received what the other one has.
+func TestATabThatWasCutProvesNothingForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{}
+		b := newBridge(s, &tally{})
+		s.add(time.Hour, "old")
+		stays, leaves := connect(b, ""), connect(b, "")
+		synctest.Wait()
+		time.Sleep(oldPage*93/100 - time.Second)
+		leaves.close() // to the next page
+		s.add(0, "a")
+		stays.lasted()
+		wantIDs(t, stays.now(t), "old", "a")
+		o := back(b, 100*time.Millisecond)
+		defer o.close()
+		wantIDs(t, o.now(t), "old", "a") // what is repeated, the page removes
+	})
+}
