@@ -3,6 +3,7 @@ package modeltest
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -12,7 +13,8 @@ import (
 
 // client is one tab of a user: it polls with what it was told last.
 type client struct {
-	user string
+	number int
+	user   string
 	mind
 	past  []mind
 	under *poll        // nil: it waits for no answer
@@ -23,10 +25,11 @@ type client struct {
 // cursor is going back to the mind of that time.
 type mind struct {
 	after string    // what it sends as after_id
-	at    time.Time // when the poll began that it has this from
+	at    time.Time // when the poll began that it has this from; its read may have begun up to a bound before
 	since time.Time // it is owed what became visible later
-	// known are the items that it was shown (true), and those it is not owed,
-	// although they are later: a reset told it so, or a bare id lost them (false).
+	// known are the items that it was shown and must not be sent as new again (true),
+	// and others that it is not owed (false): a reset told it so, or a bare id lost
+	// them.
 	known map[*item]bool
 }
 
@@ -35,8 +38,8 @@ type poll struct {
 	gateway   *gateway
 	signalled time.Time // when the gateway had heard of a change last
 	query     backend.Query
-	bare      *item // after_id is the id of this item
-	foreign   bool  // after_id is nothing of this user
+	bare      []*item // after_id is the id of this item, in these versions
+	foreign   bool    // after_id is nothing of this user
 	began     time.Time
 	ended     time.Time
 	page      backend.Page
@@ -49,9 +52,8 @@ func (w *world) ask(c *client, g *gateway, limit int, give time.Duration) {
 	p := &poll{
 		gateway: g, signalled: g.signalled, began: time.Now(), done: make(chan struct{}),
 		query: backend.Query{After: c.after, Limit: limit},
-		bare:  w.byID(c.user, c.after),
 	}
-	p.foreign = c.after != "" && p.bare == nil && !w.issued[c.user][c.after]
+	p.foreign = c.after != "" && w.byID(c.user, c.after) == nil && !w.issued[c.user][c.after]
 	c.under = p
 	go func() {
 		defer close(p.done)
@@ -80,17 +82,17 @@ func (w *world) take(t *rapid.T, c *client) {
 	if p.err != nil {
 		return // the client asks again, from where it is
 	}
+	p.bare = w.byID(c.user, p.query.After)
 	fresh := w.checkShape(t, c, p)
 	w.checkRepeats(t, c, p, fresh)
 	w.remember(c, p, fresh)
 	if !p.page.More {
 		w.checkHidden(t, c, p)
 	}
-	if p.page.Place != "" {
-		c.after = p.page.Place
+	if p.page.Place != c.after {
+		c.after, c.at = p.page.Place, p.began
 		w.issued[c.user][c.after] = true
 	}
-	c.at = p.began
 	past := c.mind
 	past.known = maps.Clone(past.known)
 	c.past = append(c.past, past)
@@ -137,7 +139,7 @@ func (w *world) checkReset(t *rapid.T, c *client, p *poll) {
 	case p.foreign && !p.page.Reset:
 		t.Fatalf("%q of somebody else is taken for a place", p.query.After)
 	case p.foreign, !p.page.Reset, short:
-	case p.bare != nil && !p.bare.gone.IsZero():
+	case p.bare != nil && !p.bare[len(p.bare)-1].gone.IsZero():
 	default:
 		t.Fatalf("reset at %q", p.query.After)
 	}
@@ -170,22 +172,36 @@ func (w *world) remember(c *client, p *poll, fresh []*item) {
 	case p.page.Reset:
 		w.excuse(c, func(i *item) bool { return !i.visible.After(p.ended) })
 	case p.bare != nil:
-		// An id carries no checksum: what slid in behind it is sent only if both are young.
-		maps.DeleteFunc(c.known, func(i *item, _ bool) bool { return i.Compare(p.bare.Key) > 0 })
-		young := w.is.window == 0 && p.bare.Time().Add(backend.BareLookBack).After(p.ended)
-		w.excuse(c, func(i *item) bool {
-			return i.Compare(p.bare.Key) <= 0 && !i.visible.After(p.ended) &&
-				!(young && i.At >= p.bare.Time().Add(-backend.BareLookBack).UnixMicro() && i.visible.Before(p.began))
-		})
+		for i := range c.known {
+			if i.Compare(p.bare[0].Key) > 0 || len(p.bare) > 1 {
+				c.known[i] = false // it may come again
+			}
+		}
+		w.excuse(c, func(i *item) bool { return !i.visible.After(p.ended) && w.behindBare(i, p) })
 	}
 	for _, n := range p.page.Items {
 		c.known[w.byKey[n.Key]] = true
 	}
 }
 
+// behindBare tells whether an item may be lost to a client that names its place by
+// an id: that carries no checksum, so what slid in behind it is sent only if both
+// are young. A row that was replaced has had several places, and its cached answer
+// may be about any of them.
+func (w *world) behindBare(i *item, p *poll) bool {
+	place := slices.MaxFunc(p.bare, func(a, b *item) int { return a.Compare(b.Key) })
+	if i.Compare(place.Key) > 0 {
+		return false
+	}
+	look := place.Time().Add(-backend.BareLookBack)
+	young := place.Time().Add(backend.BareLookBack).After(p.ended)
+	sent := young && len(p.bare) == 1 && w.is.window == 0 && i.At >= look.UnixMicro() && i.visible.Before(p.began)
+	return !sent
+}
+
 func (w *world) excuse(c *client, which func(*item) bool) {
 	for _, i := range w.items {
-		if i.user == c.user && !c.known[i] && which(i) {
+		if _, known := c.known[i]; i.user == c.user && !known && which(i) {
 			c.known[i] = false
 		}
 	}

@@ -36,7 +36,7 @@ func newGateway(number int, a app, s *shared) *gateway {
 	g := &gateway{number: number, source: &slowSource{Source: a.source()}}
 	o := latest.Options{
 		Source: g.source,
-		Local:  latest.NewMemory(1), // one user a shard: see evict
+		Local:  latest.NewMemory(256), // four users a shard: see evict
 		Bound: func(read time.Time) time.Duration {
 			if g.feed.Hears(read) {
 				return heardBound

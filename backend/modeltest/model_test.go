@@ -224,13 +224,13 @@ func (w *world) slowRead(t *rapid.T) {
 		return
 	}
 	g := w.gateway(t)
-	// 1 ms: not at the moment of something else.
-	before := time.Duration(rapid.IntRange(0, 500).Draw(t, "10 ms before"))*10*time.Millisecond + time.Millisecond
-	after := time.Duration(rapid.IntRange(0, 900).Draw(t, "10 ms after"))*10*time.Millisecond + time.Millisecond
+	own := time.Duration(c.number+1) * 10 * time.Microsecond // not at the moment of something else
+	before := time.Duration(rapid.IntRange(0, 500).Draw(t, "10 ms before"))*10*time.Millisecond + own
+	after := time.Duration(rapid.IntRange(0, 900).Draw(t, "10 ms after"))*10*time.Millisecond + 10*own
 	g.source.next(before, after, rapid.IntRange(0, 9).Draw(t, "fails") == 9)
 	give := time.Duration(0)
 	if rapid.IntRange(0, 4).Draw(t, "gives up") == 4 {
-		give = seconds(t, 1, 10, "s") + 2*time.Millisecond
+		give = seconds(t, 1, 10, "s") + time.Millisecond
 	}
 	w.ask(c, g, anyLimit.Draw(t, "limit"), give)
 	w.settle(t)

@@ -43,11 +43,10 @@ var mutations = []struct {
 	{"look-back by time, not the last 20 rows", "read.go",
 		`w.start < w.end && w.keys[w.start].At < k.before(w.lookBack)`, `w.end-w.start > 20 || w.start < w.end && w.keys[w.start].At < k.before(w.lookBack)`},
 	{"settled is judged when the cursor is issued, not when it is used", "read.go",
-		`case c.still():
-		return CheckEqual`, `case c.still() || r.olderThan(c.Key, r.lookBack):
-		return CheckEqual`},
+		`p.Check = verdict(c, ok.bare, w)`, `c.Settled = c.Settled || r.olderThan(c.Key, r.lookBack)
+	p.Check = verdict(c, ok.bare, w)`},
 	{"a cursor belongs to its user", "cursor.go",
-		`if check(body, user) != sum {`, `if false {`},
+		`if check(body, user) != sum {`, `if sum == 0 {`},
 	{"a source that does not reach back says so", "list.go",
 		`!l.cut || len(l.rows) > 0 && l.rows[0].Compare(k) <= 0`, `true`},
 	{"a look-back that cannot be seen is a gap", "read.go",

@@ -60,8 +60,8 @@ func newWorld(t *rapid.T, a app) *world {
 	for _, user := range users {
 		w.issued[user] = map[string]bool{"": true, "0": true}
 	}
-	for _, user := range []string{"alice", "alice", "bob"} {
-		w.clients = append(w.clients, &client{user: user, mind: mind{known: map[*item]bool{}}})
+	for n, user := range []string{"alice", "alice", "bob"} {
+		w.clients = append(w.clients, &client{number: n, user: user, mind: mind{known: map[*item]bool{}}})
 	}
 	return w
 }
@@ -86,8 +86,8 @@ func (w *world) open(t *rapid.T) {
 	})
 }
 
-// start starts a gateway at a moment of its own within 10 ms; all else happens
-// at multiples of that, and at 1 and 2 ms after it.
+// start starts a gateway at a moment of its own within 10 ms; reads end at moments
+// of their client within 1 ms, and all else happens at multiples of 10 ms.
 func (w *world) start(n int) {
 	own := time.Duration(3+n) * time.Millisecond
 	time.Sleep(own)
@@ -110,13 +110,14 @@ func (w *world) lost() time.Time {
 	return w.shared.lost
 }
 
-func (w *world) byID(user, id string) (found *item) {
+// byID are all versions of a row.
+func (w *world) byID(user, id string) (versions []*item) {
 	for _, i := range w.items {
 		if i.user == user && i.ID == id {
-			found = i
+			versions = append(versions, i)
 		}
 	}
-	return found
+	return versions
 }
 
 // id is one that was not there before: in no order, unless the world is orderly;
