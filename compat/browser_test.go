@@ -215,3 +215,24 @@ func TestATabThatWasCutProvesNothingForAnother(t *testing.T) {
 		wantIDs(t, o.now(t), "old", "a") // what is repeated, the page removes
 	})
 }
+
+// Where nothing is proven, the page gets what was created since the overlap
+// began; a row that becomes visible later than that is left to the activity page.
+func TestLaterThanTheOverlapIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{}
+		b := newBridge(s, &tally{})
+		o := connect(b, "")
+		time.Sleep(oldPage*93/100 - 6*time.Second)
+		s.add(0, "a")
+		o.lasted()
+		o = back(b, time.Second) // proof: all up to a
+		wantIDs(t, o.now(t))
+		o.close()
+		s.add(overlap-time.Second, "in time")
+		s.add(overlap+10*time.Second, "too late")
+		o = back(b, 0)
+		defer o.close()
+		wantIDs(t, o.now(t), "in time", "a")
+	})
+}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -143,5 +144,32 @@ func TestAuditsAreCounted(t *testing.T) {
 	r.get("alice", "/api/notifications?after_id="+place)
 	if got := r.scrape(); !strings.Contains(got, "sluice_cache_audits_total 2\n") || !strings.Contains(got, "sluice_cache_false_empty_total 0\n") {
 		t.Error(got)
+	}
+}
+
+// An app that does not wait for the answer has told us all the same.
+func TestASignalCountsWhenItsSenderHangsUp(t *testing.T) {
+	server := servertest.StartRedis(t)
+	r := newRig(t, signalled, func(c *config.Config) { c.Redis.URL = config.NewSecret(server.URL) })
+	place := r.get("alice", "/api/notifications").page(t).Cursor
+	r.insert("alice", 0, "a")
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	published := r.gateway.redis.Subscribe(t.Context(), feed.Channel)
+	defer published.Close()
+	if _, err := published.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/internal/changed", strings.NewReader(`{"user_id":"alice"}`))
+	req.Header.Set("Authorization", "Bearer "+adminToken)
+	r.gateway.AdminHandler().ServeHTTP(httptest.NewRecorder(), req)
+	if _, err := published.ReceiveTimeout(t.Context(), 5*time.Second); err != nil {
+		t.Error("other gateways do not hear of it:", err)
+	}
+	other := newRig(t, signalled, func(c *config.Config) {
+		c.Redis.URL, c.Store.DSN = config.NewSecret(server.URL), r.gateway.config.Store.DSN
+	})
+	if p := other.get("alice", "/api/notifications?after_id="+place).page(t); len(p.Notifications) != 1 {
+		t.Error("a poll of another gateway after the signal does not see the item")
 	}
 }
