@@ -22,9 +22,9 @@ import (
 // reconnect starts early enough, and the page removes the repeats.
 
 const (
-	// proofWithin is how soon after the end of its stream a browser must be back:
-	// the old page waits 1 s.
-	proofWithin = 5 * time.Second
+	// proofFrom and proofWithin are when after the end of its stream a browser must
+	// be back: the old page waits 1 s, and whoever is back sooner did not see the end.
+	proofFrom, proofWithin = 900 * time.Millisecond, 5 * time.Second
 	// cutWithin is how soon a tab that was cut off is back: the old page's longest wait.
 	cutWithin = 30 * time.Second
 	// overlap is how far back a reconnect without proof starts at least.
@@ -109,10 +109,17 @@ func (b *Browser) prove(user string, now time.Time) (place string, proven bool) 
 		ago := now.UnixMilli() - e.At
 		return ago < 0 || ago > within.Milliseconds()
 	})
-	if len(b.Ended) == 0 || slices.ContainsFunc(b.Ended, func(e ending) bool { return e.Place == "" }) {
+	if slices.ContainsFunc(b.Ended, func(e ending) bool { return e.Place == "" }) {
 		return "", false
 	}
-	place = slices.MinFunc(b.Ended, func(x, y ending) int { return compareSealed(user, x.Place, y.Place) }).Place
+	for _, e := range b.Ended {
+		if now.UnixMilli()-e.At >= proofFrom.Milliseconds() && (place == "" || compareSealed(user, e.Place, place) < 0) {
+			place = e.Place
+		}
+	}
+	if place == "" {
+		return "", false
+	}
 	b.Cursor = laterSealed(user, b.Cursor, place)
 	b.Passed = nil // what the app's own stream showed before lies behind
 	return place, true

@@ -52,6 +52,7 @@ func TestAnUnprovenReconnectMissesNothing(t *testing.T) {
 		wait time.Duration
 	}{
 		"cut":               {(*open).close, time.Second},
+		"back too soon":     {func(o *open) { o.lasted() }, 500 * time.Millisecond}, // the page waits 1 s: it has not seen the end
 		"back too late":     {func(o *open) { o.lasted() }, 6 * time.Second},
 		"cut and back late": {(*open).close, time.Hour},
 	} {
