@@ -141,8 +141,8 @@ func TestMigrateOnline(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			t.Logf("migrate took %s over %d rows; meanwhile %d rows were written, the slowest in %s", time.Since(start).Round(time.Millisecond),
-				crowd(t), w.rows.Load(), time.Duration(w.slowest.Load()).Round(time.Millisecond))
+			t.Logf("figure: migrate over %d rows, %s | took %s; meanwhile %d rows were written, the slowest in %s",
+				crowd(t), name, time.Since(start).Round(time.Millisecond), w.rows.Load(), time.Duration(w.slowest.Load()).Round(time.Millisecond))
 			must(t, a.DB, `ANALYZE notifications`)
 			a.checkPlans(t)
 		})

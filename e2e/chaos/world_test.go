@@ -24,6 +24,7 @@ type world struct {
 	db       *sql.DB // the app's own: no link in between
 	gateways []*gateway
 	books    *books
+	late     bool // some rows become visible later than the tail looks, and so stay hidden for longer
 }
 
 // gateway is one `sluice serve`.

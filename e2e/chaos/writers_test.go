@@ -33,7 +33,7 @@ func (w *world) startWriters(users []string) *writers {
 	for range 4 { // transactions that commit late, in another order than they began
 		a.every(time.Second, func() { a.write(1+rand.IntN(3), time.Duration(rand.IntN(10_000))*time.Millisecond, 0) })
 	}
-	if soak > 0 {
+	if w.late {
 		a.every(7*time.Second, func() { a.write(1, 0, 30+rand.IntN(15)) })
 	}
 	return a

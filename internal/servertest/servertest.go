@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -38,13 +39,18 @@ type Redis struct {
 	cmd  *exec.Cmd
 	port int
 	dir  string
+	args []string // its configuration file comes first
 }
 
 // StartRedis starts a redis-server that keeps nothing on disk.
 func StartRedis(t testing.TB) *Redis {
 	t.Helper()
-	port := FreePort(t)
-	r := &Redis{Addr: fmt.Sprintf("127.0.0.1:%d", port), port: port, dir: t.TempDir()}
+	return startRedis(t, FreePort(t))
+}
+
+func startRedis(t testing.TB, port int, args ...string) *Redis {
+	t.Helper()
+	r := &Redis{Addr: fmt.Sprintf("127.0.0.1:%d", port), port: port, dir: t.TempDir(), args: args}
 	r.URL = "redis://" + r.Addr + "/0"
 	r.Start(t)
 	t.Cleanup(r.Kill)
@@ -58,7 +64,8 @@ func (r *Redis) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal("redis-server is not installed; ./scripts/test installs it")
 	}
-	r.cmd = exec.Command(path, "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--save", "", "--dir", r.dir)
+	args := append(slices.Clone(r.args), "--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--save", "", "--dir", r.dir)
+	r.cmd = exec.Command(path, args...)
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
