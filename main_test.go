@@ -16,6 +16,7 @@ var allowed = map[string][]string{
 	"sluice/backend/feed":           {"sluice/backend"},
 	"sluice/backend/guard":          {"sluice/backend"},
 	"sluice/backend/latest":         {"sluice/backend"},
+	"sluice/backend/modeltest":      {},
 	"sluice/backend/sourcetest":     {"sluice/backend"},
 	"sluice/backend/sqlstore":       {"sluice/backend"},
 	"sluice/backend/upstream":       {"sluice/backend"},

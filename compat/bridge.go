@@ -8,9 +8,11 @@
 package compat
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,17 +105,17 @@ func (b *Bridge) Drain() int {
 	return int(b.open.Load())
 }
 
+// maxPlace is the longest place that is looked at, in bytes; a longer one is cut,
+// and so unknown.
+const maxPlace = 256
+
 // Place is where a request says its reader stands: Last-Event-ID, or what
 // clients that cannot set it put into the query. Empty when it does not say.
+// What no database would take for text is made into a place that nobody has.
 func Place(r *http.Request) string {
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
-		return id
-	}
 	q := r.URL.Query()
-	if id := q.Get("last_event_id"); id != "" {
-		return id
-	}
-	return q.Get("lastEventId")
+	id := cmp.Or(r.Header.Get("Last-Event-ID"), q.Get("last_event_id"), q.Get("lastEventId"))
+	return strings.ReplaceAll(strings.ToValidUTF8(id[:min(len(id), maxPlace)], "?"), "\x00", "?")
 }
 
 // Serve answers a request of a verified caller, whose credential is good until
@@ -154,10 +156,10 @@ func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
 	defer stop()
 	s.woken = woken
 	ended, place := s.run(r.Context(), b.drain, bound, reason), ""
-	if !named && (ended == Bounded || ended == Drained) {
+	if ended != Gone {
 		place = s.place
 	}
-	b.leave(r.Context(), browser, id, place)
+	b.leave(r.Context(), browser, id, !named && ended != Expired, place)
 	return ended
 }
 

@@ -17,13 +17,16 @@ import (
 // A browser's legacy cursor is a place up to which it has certainly received
 // everything. That a stream was flushed proves nothing. The one proof is that we
 // ended a stream, at an event boundary, and the same browser was back at once: it
-// saw that end, and so all that came before it. Where there is no proof, a
+// saw that end, and so all that came before it. A stream that was cut off shortly
+// before spoils the proof, since its tab may be the one that is back. Where there is no proof, a
 // reconnect starts early enough, and the page removes the repeats.
 
 const (
-	// proofWithin is how soon after the end of its stream a browser must be back:
-	// the old page waits 1 s.
-	proofWithin = 5 * time.Second
+	// proofFrom and proofWithin are when after the end of its stream a browser must
+	// be back: the old page waits 1 s, and whoever is back sooner did not see the end.
+	proofFrom, proofWithin = 900 * time.Millisecond, 5 * time.Second
+	// cutWithin is how soon a tab that was cut off is back: the old page's longest wait.
+	cutWithin = 30 * time.Second
 	// overlap is how far back a reconnect without proof starts at least.
 	overlap = 120 * time.Second
 	// mostRepeats is how many items such a reconnect gets at most; the old page
@@ -40,7 +43,7 @@ const (
 // Browser is what is remembered of one browser. Times are Unix milliseconds.
 type Browser struct {
 	Cursor string   `json:"cursor,omitempty"` // sealed; all up to here was received
-	Ended  []ending `json:"ended,omitempty"`  // streams that we ended, not proven yet
+	Ended  []ending `json:"ended,omitempty"`  // streams that ended a moment ago
 	Open   []held   `json:"open,omitempty"`
 	Passed *passed  `json:"passed,omitempty"`
 }
@@ -49,7 +52,8 @@ func (b *Browser) empty() bool {
 	return b.Cursor == "" && b.Passed == nil && len(b.Ended) == 0 && len(b.Open) == 0
 }
 
-// ending is the end of a stream by us, at a place.
+// ending is the end of a stream. Place is where its reader stands if we ended
+// it, and empty if that is not known.
 type ending struct {
 	At    int64  `json:"at"`
 	Place string `json:"place"`
@@ -84,11 +88,11 @@ func (b *Browser) enter(stream uint64, now time.Time, bound time.Duration) (many
 	return many
 }
 
-// leave notes the end of a stream. place is where its reader stands if we ended
-// it, and empty if that is not known.
-func (b *Browser) leave(stream uint64, now time.Time, place string) {
+// leave notes the end of a stream. returns tells that its reader will be back
+// without an id; place is as in ending.
+func (b *Browser) leave(stream uint64, now time.Time, returns bool, place string) {
 	b.Open = slices.DeleteFunc(b.Open, func(o held) bool { return o.ID == stream })
-	if place != "" {
+	if returns {
 		b.Ended = append(b.Ended, ending{now.UnixMilli(), place})
 	}
 }
@@ -98,13 +102,24 @@ func (b *Browser) leave(stream uint64, now time.Time, place string) {
 // behind; the ends stay for the others, who may be that one too.
 func (b *Browser) prove(user string, now time.Time) (place string, proven bool) {
 	b.Ended = slices.DeleteFunc(b.Ended, func(e ending) bool {
+		within := proofWithin
+		if e.Place == "" {
+			within = cutWithin
+		}
 		ago := now.UnixMilli() - e.At
-		return ago < 0 || ago > proofWithin.Milliseconds()
+		return ago < 0 || ago > within.Milliseconds()
 	})
-	if len(b.Ended) == 0 {
+	if slices.ContainsFunc(b.Ended, func(e ending) bool { return e.Place == "" }) {
 		return "", false
 	}
-	place = slices.MinFunc(b.Ended, func(x, y ending) int { return compareSealed(user, x.Place, y.Place) }).Place
+	for _, e := range b.Ended {
+		if now.UnixMilli()-e.At >= proofFrom.Milliseconds() && (place == "" || compareSealed(user, e.Place, place) < 0) {
+			place = e.Place
+		}
+	}
+	if place == "" {
+		return "", false
+	}
 	b.Cursor = laterSealed(user, b.Cursor, place)
 	b.Passed = nil // what the app's own stream showed before lies behind
 	return place, true

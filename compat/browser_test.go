@@ -52,6 +52,7 @@ func TestAnUnprovenReconnectMissesNothing(t *testing.T) {
 		wait time.Duration
 	}{
 		"cut":               {(*open).close, time.Second},
+		"back too soon":     {func(o *open) { o.lasted() }, 500 * time.Millisecond}, // the page waits 1 s: it has not seen the end
 		"back too late":     {func(o *open) { o.lasted() }, 6 * time.Second},
 		"cut and back late": {(*open).close, time.Hour},
 	} {
@@ -193,5 +194,46 @@ func TestAStartThatFailsIsTriedAgain(t *testing.T) {
 		s.change(func(s *rows) { s.err = nil })
 		time.Sleep(interval)
 		wantIDs(t, o.now(t), numbered(30)[10:]...)
+	})
+}
+
+// A tab that went away shortly before another one's stream was ended may be the
+// one that is back, and then has not received what the other one has.
+func TestATabThatWasCutProvesNothingForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{}
+		b := newBridge(s, &tally{})
+		s.add(time.Hour, "old")
+		stays, leaves := connect(b, ""), connect(b, "")
+		synctest.Wait()
+		time.Sleep(oldPage*93/100 - time.Second)
+		leaves.close() // to the next page
+		s.add(0, "a")
+		stays.lasted()
+		wantIDs(t, stays.now(t), "old", "a")
+		o := back(b, 100*time.Millisecond)
+		defer o.close()
+		wantIDs(t, o.now(t), "old", "a") // what is repeated, the page removes
+	})
+}
+
+// Where nothing is proven, the page gets what was created since the overlap
+// began; a row that becomes visible later than that is left to the activity page.
+func TestLaterThanTheOverlapIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &rows{}
+		b := newBridge(s, &tally{})
+		o := connect(b, "")
+		time.Sleep(oldPage*93/100 - 6*time.Second)
+		s.add(0, "a")
+		o.lasted()
+		o = back(b, time.Second) // proof: all up to a
+		wantIDs(t, o.now(t))
+		o.close()
+		s.add(overlap-time.Second, "in time")
+		s.add(overlap+10*time.Second, "too late")
+		o = back(b, 0)
+		defer o.close()
+		wantIDs(t, o.now(t), "in time", "a")
 	})
 }

@@ -3,7 +3,9 @@ package compat
 import (
 	"context"
 	"encoding/json"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,4 +123,19 @@ func TestAReaderCutOffAnywhereLosesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A place that is no text must not reach a database as one.
+func TestOddPlaces(t *testing.T) {
+	for sent, want := range map[string]string{
+		"?last_event_id=a%00b":                     "a?b",
+		"?last_event_id=%ff":                       "?",
+		"?lastEventId=" + strings.Repeat("x", 300): strings.Repeat("x", maxPlace),
+		"?last_event_id=&lastEventId=b":            "b",
+		"":                                         "",
+	} {
+		if got := Place(httptest.NewRequest("GET", "/api/stream"+sent, nil)); got != want {
+			t.Errorf("%q: %q, want %q", sent, got, want)
+		}
+	}
 }

@@ -15,7 +15,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"sluice/backend"
 	"sluice/internal/servertest"
 	"sluice/proxy/config"
 )
@@ -195,6 +194,7 @@ func TestClientsThatDoNotWait(t *testing.T) {
 			t.Errorf("%s: %v", path, line)
 		}
 	}
-	outcome := r.gateway.metrics.sourceRequests.WithLabelValues("upstream", string(backend.Canceled))
-	servertest.Eventually(t, "the read counts as cancelled", func() bool { return value(t, outcome) == 1 })
+	servertest.Eventually(t, "the read counts as cancelled", func() bool {
+		return r.counts(`source_requests_total{outcome="canceled",source="upstream"} 1`)
+	})
 }

@@ -61,9 +61,10 @@ func (g *Gateway) changed(c *gin.Context) {
 		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
-	g.feed.Signal(c.Request.Context(), user)
+	ctx := context.WithoutCancel(c.Request.Context()) // an app that hangs up has told us all the same
+	g.feed.Signal(ctx, user)
 	if g.redis != nil {
-		if err := g.redis.Publish(c.Request.Context(), feed.Channel, user).Err(); err != nil {
+		if err := g.redis.Publish(ctx, feed.Channel, user).Err(); err != nil {
 			g.log.Warn("a signal could not be passed on to other gateways", zap.Error(err))
 		}
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"sluice/backend/feed"
+	"sluice/backend/sqlstore"
 	"sluice/internal/servertest"
 	"sluice/proxy/config"
 )
@@ -58,6 +60,28 @@ func TestASignalWakesAStream(t *testing.T) {
 	r.insert("alice", 0, "a")
 	r.signal(`{"user_id":"alice"}`, "Bearer "+adminToken)
 	next(`"id":"a"`)
+}
+
+// What the app writes into its database, without a word to anybody, ends waits too.
+func TestTheTailEndsTheWait(t *testing.T) {
+	r := newRig(t, signalled, func(c *config.Config) {
+		if err := sqlstore.Migrate(t.Context(), c.Store.DSN.Value(), sqlstore.Up); err != nil {
+			t.Fatal(err)
+		}
+	})
+	r.watch()
+	servertest.Eventually(t, "the feed follows", r.gateway.feed.Following)
+	place := r.get("alice", "/api/notifications").page(t).Cursor
+	next := r.openStream("alice")
+	next("retry:")
+	servertest.Eventually(t, "the stream's first read", func() bool {
+		return strings.Contains(r.scrape(), `sluice_source_requests_total{outcome="ok",source="sqlite"} 2`)
+	})
+	r.insert("alice", 0, "a")
+	next(`"id":"a"`)
+	if p := r.get("alice", "/api/notifications?after_id="+place).page(t); len(p.Notifications) != 1 {
+		t.Error("a poll after that does not see the item")
+	}
 }
 
 func TestSignalsAreRefused(t *testing.T) {
@@ -120,5 +144,32 @@ func TestAuditsAreCounted(t *testing.T) {
 	r.get("alice", "/api/notifications?after_id="+place)
 	if got := r.scrape(); !strings.Contains(got, "sluice_cache_audits_total 2\n") || !strings.Contains(got, "sluice_cache_false_empty_total 0\n") {
 		t.Error(got)
+	}
+}
+
+// An app that does not wait for the answer has told us all the same.
+func TestASignalCountsWhenItsSenderHangsUp(t *testing.T) {
+	server := servertest.StartRedis(t)
+	r := newRig(t, signalled, func(c *config.Config) { c.Redis.URL = config.NewSecret(server.URL) })
+	place := r.get("alice", "/api/notifications").page(t).Cursor
+	r.insert("alice", 0, "a")
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	published := r.gateway.redis.Subscribe(t.Context(), feed.Channel)
+	defer published.Close()
+	if _, err := published.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/internal/changed", strings.NewReader(`{"user_id":"alice"}`))
+	req.Header.Set("Authorization", "Bearer "+adminToken)
+	r.gateway.AdminHandler().ServeHTTP(httptest.NewRecorder(), req)
+	if _, err := published.ReceiveTimeout(t.Context(), 5*time.Second); err != nil {
+		t.Error("other gateways do not hear of it:", err)
+	}
+	other := newRig(t, signalled, func(c *config.Config) {
+		c.Redis.URL, c.Store.DSN = config.NewSecret(server.URL), r.gateway.config.Store.DSN
+	})
+	if p := other.get("alice", "/api/notifications?after_id="+place).page(t); len(p.Notifications) != 1 {
+		t.Error("a poll of another gateway after the signal does not see the item")
 	}
 }

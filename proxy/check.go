@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/backend/feed"
 	"sluice/backend/sqlstore"
 	"sluice/internal/redisconn"
 	"sluice/proxy/config"
@@ -63,6 +64,9 @@ func checklist(c config.Config) []checkItem {
 		{"app", only(func(ctx context.Context) error { return checkApp(ctx, c) })},
 		{"store", func(ctx context.Context) ([]string, error) { return checkStore(ctx, c) }},
 	}
+	if c.Store.Driver == "upstream" {
+		items = append(items, checkItem{"changes", func(context.Context) ([]string, error) { return []string{signalHint(c)}, nil }})
+	}
 	if c.Redis.URL.Value() != "" {
 		items = append(items, checkItem{"redis", only(func(ctx context.Context) error { return checkRedis(ctx, c) })})
 	}
@@ -70,6 +74,30 @@ func checklist(c config.Config) []checkItem {
 		items = append(items, checkItem{"flags", only(func(context.Context) error { return rollout.Check(c.Rollout.Flags) })})
 	}
 	return items
+}
+
+// signalHint says what it costs that the app's endpoint cannot be followed, and
+// the line in the app that would change it.
+func signalHint(c config.Config) string {
+	line := `set admin.token, and POST {"user_id": …} with it to http://` + c.Admin.Listen + `/internal/changed`
+	switch {
+	case c.Redis.URL.Value() != "":
+		line = `PUBLISH ` + feed.Channel + ` <user id> in Redis`
+	case c.Admin.Token.Value() != "":
+		line = `POST {"user_id": …} to http://` + c.Admin.Listen + `/internal/changed with the admin token`
+	}
+	deaf, told := c.StalenessBound(false), c.StalenessBound(true)
+	if deaf == told {
+		return fmt.Sprintf("the app's endpoint cannot be followed: an item may wait %s; to end that wait, the app can, after each commit, %s", deaf, line)
+	}
+	return fmt.Sprintf("the app's endpoint cannot be followed: until the app signals changes, a cached answer is believed for %s, and each idle user costs it %.1f reads a minute; "+
+		"%.1f, and no wait, if it does after each commit one thing more: %s", deaf, readsAMinute(deaf, c.Poll.Interval), readsAMinute(told, c.Poll.Interval), line)
+}
+
+// readsAMinute of an idle user who polls once an interval: the first poll after
+// the bound reads.
+func readsAMinute(bound, interval time.Duration) float64 {
+	return time.Minute.Seconds() / (interval * (bound/interval + 1)).Seconds()
 }
 
 // checkApp asks the app's endpoint without a credential: 401 is the right answer.

@@ -93,6 +93,9 @@ func wantVerdicts(t *testing.T, stdout, bad string, want []string) {
 		item, verdict, _ := strings.Cut(strings.TrimSpace(line), " ")
 		items[item] = true
 		verdict = strings.TrimSpace(verdict)
+		if item == "changes" {
+			continue // advice
+		}
 		if (verdict == "ok") != (item != bad) {
 			t.Errorf("%s: %s", item, verdict)
 		}
@@ -102,8 +105,30 @@ func wantVerdicts(t *testing.T, stdout, bad string, want []string) {
 			}
 		}
 	}
+	delete(items, "changes")
 	if len(items) != 5 {
 		t.Errorf("want a line for auth, app, store, redis and flags: %s", stdout)
+	}
+}
+
+// Where nothing can be followed, check says what that costs and which line in the
+// app would change it.
+func TestCheckTellsWhatSignalsWouldSave(t *testing.T) {
+	for name, c := range map[string]struct {
+		environ []string
+		want    []string
+	}{
+		"nothing":   {nil, []string{"believed for 2s", "12.0 reads a minute; 1.7", "set admin.token", `POST {"user_id": …}`, "http://127.0.0.1:8081/internal/changed"}},
+		"a token":   {[]string{"SLUICE_ADMIN_TOKEN=SECRET"}, []string{"after each commit one thing more: POST"}},
+		"Redis":     {[]string{"SLUICE_REDIS_URL=redis://127.0.0.1:1"}, []string{"PUBLISH sluice:changed <user id>"}},
+		"own bound": {[]string{"SLUICE_CACHE_STALENESS_BOUND=20s"}, []string{"an item may wait 20s"}},
+	} {
+		_, stdout, _ := execute(t, append(c.environ, "SLUICE_UPSTREAM_URL=http://127.0.0.1:1"), "check")
+		for _, w := range c.want {
+			if !strings.Contains(stdout, w) || strings.Contains(stdout, "SECRET") {
+				t.Errorf("%s: %s, want %s", name, stdout, w)
+			}
+		}
 	}
 }
 

@@ -40,16 +40,16 @@ type Feed struct {
 	options  Options
 	start    time.Time
 	chain    atomic.Pointer[chain]
-	signal   atomic.Pointer[time.Time] // of the last signal
+	signals  atomic.Pointer[chain]
 	mu       sync.Mutex
 	watchers map[string]map[chan struct{}]struct{}
 }
 
 // chain is an unbroken row of looks: whatever became visible since its beginning
-// has been named.
+// has been named. Or it is a row of signals without an hour between two of them.
 type chain struct {
-	since time.Time // the end of the look it began with
-	heard time.Time // the start of the last look
+	since time.Time // the end of the look, or the signal, it began with
+	heard time.Time // the start of the last look, or the last signal
 }
 
 // New prepares a feed; Run lets it follow its tail.
@@ -115,14 +115,15 @@ func (f *Feed) Following() bool {
 }
 
 // Hears tells whether a change since a moment would have been heard of, if no
-// signal was lost: by the tail, unless it has said since that it does not know,
-// or because the app has sent a signal within the last hour.
+// signal was lost: by the tail, unless it has said since that it does not know;
+// without a tail, because the app has been sending signals since before, the last
+// one within the last hour.
 func (f *Feed) Hears(since time.Time) bool {
-	if f.Following() && !since.Before(f.chain.Load().since) {
-		return true
+	if f.options.Tail != nil {
+		return f.Following() && !since.Before(f.chain.Load().since)
 	}
-	last := f.signal.Load()
-	return last != nil && time.Since(*last) <= signalMemory
+	s := f.signals.Load()
+	return s != nil && !since.Before(s.since) && time.Since(s.heard) <= signalMemory
 }
 
 // Lag is how long ago the last successful look began; before the first one, how
@@ -137,7 +138,11 @@ func (f *Feed) Lag() time.Duration {
 // Signal tells of changes that the app has reported, after their commit.
 func (f *Feed) Signal(ctx context.Context, users ...string) {
 	now := time.Now()
-	f.signal.Store(&now)
+	next := chain{since: now, heard: now}
+	if last := f.signals.Load(); last != nil && now.Sub(last.heard) <= signalMemory {
+		next.since = last.since
+	}
+	f.signals.Store(&next)
 	f.spread(ctx, users)
 }
 

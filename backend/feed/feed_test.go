@@ -196,16 +196,43 @@ func TestAStreamThatIsBusyIsWokenOnce(t *testing.T) {
 func TestSignals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := New(Options{Forget: func(context.Context, ...string) {}})
-		if f.Hears(time.Now()) {
+		early := time.Now()
+		if f.Hears(early) {
 			t.Error("hears without anything")
 		}
-		f.Signal(t.Context(), "alice")
-		if !f.Hears(time.Now()) || f.Vouches(time.Now()) {
-			t.Errorf("hears %v, vouches %v", f.Hears(time.Now()), f.Vouches(time.Now()))
+		time.Sleep(time.Second)
+		for range 3 {
+			f.Signal(t.Context(), "alice")
+			read := time.Now()
+			if !f.Hears(read) || f.Hears(early) || f.Vouches(read) {
+				t.Errorf("hears %v, of before the first signal %v, vouches %v", f.Hears(read), f.Hears(early), f.Vouches(read))
+			}
+			time.Sleep(signalMemory - time.Second)
 		}
-		time.Sleep(signalMemory + time.Second)
-		if f.Hears(time.Now()) {
+		time.Sleep(2 * time.Second)
+		silence := time.Now()
+		if f.Hears(silence) {
 			t.Error("hears long after the last signal")
+		}
+		time.Sleep(time.Second)
+		f.Signal(t.Context(), "alice")
+		if f.Hears(silence) {
+			t.Error("hears of a time at which the app was silent")
+		}
+	})
+}
+
+// Where there is a tail, its word alone counts: a signal says nothing of what the
+// tail does not know.
+func TestSignalsDoNotSpeakForATail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t)
+		read := time.Now()
+		r.Signal(t.Context(), "alice")
+		r.tail.set(step{changes: backend.Changes{Unknown: true}})
+		time.Sleep(1500 * time.Millisecond)
+		if r.Hears(read) || !r.Hears(time.Now()) {
+			t.Errorf("of before Unknown: %v, of since: %v", r.Hears(read), r.Hears(time.Now()))
 		}
 	})
 }

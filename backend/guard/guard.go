@@ -6,6 +6,8 @@ package guard
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -75,9 +77,23 @@ func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (b
 		return backend.Page{}, backend.Failed(ctx, backend.Unavailable, "too many reads at a time", ctx.Err())
 	}
 	defer func() { <-s.slots }()
-	page, err := s.breaker.Execute(func() (backend.Page, error) { return s.options.Source.Read(ctx, c, q) })
+	page, err := s.breaker.Execute(func() (backend.Page, error) { return s.read(ctx, c, q) })
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		err = &backend.Error{Fault: backend.Unavailable, Detail: "the notifications cannot be read at the moment", Err: err}
 	}
 	return page, err
+}
+
+// read makes a panic of the source a failed read: shared reads run beside the
+// requests that wait for them, where it would end the process.
+func (s *Source) read(ctx context.Context, c backend.Caller, q backend.Query) (page backend.Page, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = &backend.Error{
+				Fault: backend.Unavailable, Detail: "the notifications could not be read",
+				Err: fmt.Errorf("panic: %v\n%s", fault, debug.Stack()),
+			}
+		}
+	}()
+	return s.options.Source.Read(ctx, c, q)
 }

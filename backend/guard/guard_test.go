@@ -144,3 +144,17 @@ func TestWhatDoesNotTrip(t *testing.T) {
 		t.Errorf("one bad user: %d of 100 reads", n)
 	}
 }
+
+func TestAPanicIsAFailedRead(t *testing.T) {
+	s := &source{do: func(context.Context) error { panic("odd row") }}
+	g := guarded(s, nil)
+	for range 3 * failuresToTrip {
+		err := read(t, g)
+		if backend.FaultOf(err) != backend.Unavailable {
+			t.Fatal(err)
+		}
+	}
+	if n := s.reads.Load(); n != failuresToTrip {
+		t.Errorf("%d reads: a panic is no failure", n)
+	}
+}

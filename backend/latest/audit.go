@@ -26,7 +26,7 @@ type FalseEmpty struct {
 // audit reads the source although the cache would have answered, and compares.
 // The read heals the entry; the reader gets what the source said.
 func (r *Reader) audit(ctx context.Context, c backend.Caller, q backend.Query, l lookup) (backend.Page, error) {
-	bound := r.Bound(l.entry().read())
+	bound := r.Bound(l.entry().read(l.asked))
 	if r.Shared != nil && l.shared.Result == "" {
 		l.shared = r.Shared.Get(ctx, c.User) // for its ticket
 	}

@@ -225,7 +225,12 @@ func TestRedisDownOrHanging(t *testing.T) {
 		}
 	}
 	server.Freeze()
+	began := time.Now()
 	failing("hanging")
+	// Four operations of 20 ms; go-redis by itself would wait 3 s for each.
+	if took := time.Since(began); took > 6*time.Second {
+		t.Errorf("a server that hangs holds up its callers for %s", took)
+	}
 	server.Thaw()
 	server.Kill()
 	failing("down")

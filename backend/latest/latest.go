@@ -26,8 +26,9 @@ type Cache interface {
 	// Put stores what a read showed that began after the lookup whose ticket this
 	// is; it does nothing if the entry was forgotten since.
 	Put(ctx context.Context, user string, t Ticket, l backend.Latest)
-	// Forget drops users' entries after a change, and fences off reads under way.
-	Forget(ctx context.Context, users ...string)
+	// Forget drops users' entries after a change, and fences off reads under way. It
+	// reports whether it is certain to have done so.
+	Forget(ctx context.Context, users ...string) bool
 }
 
 // Lookup is what Get found.
@@ -55,7 +56,7 @@ const (
 	Absent  Result = "absent"  // no entry yet
 	Failed  Result = "failed"  // the cache did not answer, or not sensibly
 	Hit     Result = "hit"     // answered from the cache
-	Stale   Result = "stale"   // older than the bound, and not vouched for
+	Stale   Result = "stale"   // older than the bound and not vouched for, or perhaps to be forgotten
 	Differs Result = "differs" // fresh, but the reader stands elsewhere
 )
 

@@ -83,11 +83,12 @@ func (m *Memory) Put(_ context.Context, user string, t Ticket, l backend.Latest)
 }
 
 // Forget implements Cache.
-func (m *Memory) Forget(_ context.Context, users ...string) {
+func (m *Memory) Forget(_ context.Context, users ...string) bool {
 	for _, user := range users {
 		s := m.shard(user)
 		s.mu.Lock()
 		s.users.Remove(user)
 		s.mu.Unlock()
 	}
+	return true
 }

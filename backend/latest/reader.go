@@ -3,6 +3,7 @@ package latest
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"sluice/backend"
@@ -38,6 +39,9 @@ type Observer interface {
 type Reader struct {
 	Options
 	flights flights
+	// doubt is when the shared cache last failed to forget. What was read before is
+	// not believed: it may be what should be gone.
+	doubt atomic.Pointer[time.Time]
 }
 
 // NewReader prepares a reader.
@@ -78,8 +82,9 @@ func (r *Reader) Read(ctx context.Context, c backend.Caller, q backend.Query) (b
 // Forget drops users after a change.
 func (r *Reader) Forget(ctx context.Context, users ...string) {
 	r.Local.Forget(ctx, users...)
-	if r.Shared != nil {
-		r.Shared.Forget(ctx, users...)
+	if r.Shared != nil && !r.Shared.Forget(ctx, users...) {
+		now := time.Now()
+		r.doubt.Store(&now)
 	}
 }
 
@@ -87,21 +92,24 @@ func (r *Reader) Forget(ctx context.Context, users ...string) {
 // proves an empty answer, if any.
 type lookup struct {
 	local, shared Lookup
+	asked         time.Time // before the layers were
 	hit           string
 	vouched       bool
 }
 
 func (r *Reader) lookup(ctx context.Context, user, after string) (l lookup) {
 	stand := backend.NewStand(user, after)
+	l.asked = time.Now()
 	l.local = r.Local.Get(ctx, user)
-	fresh := r.within(l.local)
-	if l.vouched = !fresh && l.local.Result == Found && r.Vouches(l.local.read()); l.vouched {
+	fresh := r.within(l.local, l.asked)
+	if l.vouched = !fresh && l.local.Result == Found && r.Vouches(l.local.read(l.asked)); l.vouched {
 		fresh = true
 	}
 	r.judge(&l, Local, l.local, fresh, after, stand)
 	if l.hit == "" && r.Shared != nil {
 		l.shared = r.Shared.Get(ctx, user)
-		r.judge(&l, Shared, l.shared, r.within(l.shared), after, stand)
+		fresh = r.within(l.shared, l.asked) && !r.doubts(l.shared.read(l.asked))
+		r.judge(&l, Shared, l.shared, fresh, after, stand)
 	}
 	return l
 }
@@ -126,12 +134,20 @@ func (r *Reader) judge(l *lookup, layer string, found Lookup, fresh bool, after 
 }
 
 // within tells whether an entry is young enough by itself.
-func (r *Reader) within(l Lookup) bool {
-	return l.Age >= 0 && l.Age <= r.Bound(l.read())
+func (r *Reader) within(l Lookup, asked time.Time) bool {
+	return l.Age >= 0 && l.Age <= r.Bound(l.read(asked))
 }
 
-// read is the moment at which the read behind an entry began, by our clock.
-func (l Lookup) read() time.Time { return time.Now().Add(-l.Age) }
+// doubts tells whether what the shared cache has of a read may be what it failed
+// to forget.
+func (r *Reader) doubts(read time.Time) bool {
+	doubt := r.doubt.Load()
+	return doubt != nil && !read.After(*doubt)
+}
+
+// read is the moment at which the read behind an entry began, by our clock, or
+// one before it: the cache told the age after it was asked.
+func (l Lookup) read(asked time.Time) time.Time { return asked.Add(-l.Age) }
 
 // read asks the source, and stores what it showed.
 func (r *Reader) read(ctx context.Context, c backend.Caller, q backend.Query, l lookup) (backend.Page, error) {

@@ -244,3 +244,65 @@ func TestBoundZeroTurnsTheCacheOff(t *testing.T) {
 		t.Errorf("%d reads for 3 polls", n)
 	}
 }
+
+// remote is a shared cache at the other end of a network.
+type remote struct {
+	*Memory
+	latency time.Duration // until its answers arrive
+	deaf    bool          // what it is told does not reach it
+}
+
+func (c *remote) Get(ctx context.Context, user string) Lookup {
+	l := c.Memory.Get(ctx, user)
+	time.Sleep(c.latency)
+	return l
+}
+
+func (c *remote) Forget(ctx context.Context, users ...string) bool {
+	return !c.deaf && c.Memory.Forget(ctx, users...)
+}
+
+// An entry that could not be taken away must not answer here in place of the one
+// in this process, which was.
+func TestAnEntryThatCouldNotBeForgottenIsNotBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, shared := &list{}, &remote{Memory: NewMemory(100)}
+		r := NewReader(Options{Source: source, Local: NewMemory(100), Shared: shared, Bound: always(bound)})
+		place := poll(t, r, "").Place
+		time.Sleep(time.Second)
+		source.add("a")
+		shared.deaf = true
+		r.Forget(t.Context(), "alice")
+		shared.deaf = false
+		p := poll(t, r, place)
+		if len(p.Items) != 1 {
+			t.Fatal("a change that was told of is hidden")
+		}
+		poll(t, r, p.Place) // what is stored from now on counts again
+		if n := source.reads.Load(); n != 2 {
+			t.Errorf("%d reads", n)
+		}
+	})
+}
+
+// How long an answer of the cache was under way makes its entry no younger: what
+// was read before changes were heard of would count as read after.
+func TestAnEntryIsNotJudgedTooYoung(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, shared := &list{}, &remote{Memory: NewMemory(100)}
+		var judged time.Time
+		r := NewReader(Options{Source: source, Local: NewMemory(100), Shared: shared, Bound: func(read time.Time) time.Duration {
+			judged = read
+			return bound
+		}})
+		poll(t, r, "")
+		began := time.Now() // of the source's read
+		r.Local.Forget(t.Context(), "alice")
+		time.Sleep(time.Second)
+		shared.latency = 90 * time.Millisecond
+		poll(t, r, "0")
+		if judged.After(began) {
+			t.Errorf("judged as read %s after it was", judged.Sub(began))
+		}
+	})
+}

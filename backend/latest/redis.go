@@ -99,8 +99,8 @@ func (r *Redis) Put(ctx context.Context, user string, t Ticket, l backend.Latest
 
 // Forget implements Cache. The keys go one by one, since in a Cluster they lie
 // on several nodes.
-func (r *Redis) Forget(ctx context.Context, users ...string) {
-	_, _ = r.do(ctx, func(ctx context.Context) (any, error) {
+func (r *Redis) Forget(ctx context.Context, users ...string) bool {
+	_, err := r.do(ctx, func(ctx context.Context) (any, error) {
 		return r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for _, user := range users {
 				p.Unlink(ctx, key(user))
@@ -108,6 +108,7 @@ func (r *Redis) Forget(ctx context.Context, users ...string) {
 			return nil
 		})
 	})
+	return err == nil
 }
 
 // Ping reports whether Redis can be reached.

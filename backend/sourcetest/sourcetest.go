@@ -5,6 +5,7 @@ package sourcetest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) (backend.Source, App)) {
 func RunDeep(t *testing.T, open func(t *testing.T) (backend.Source, App)) {
 	t.Run("backlog", func(t *testing.T) { run(t, open, (*suite).backlog) })
 	t.Run("crowded second", func(t *testing.T) { run(t, open, (*suite).crowded) })
+	t.Run("late in a crowd", func(t *testing.T) { run(t, open, (*suite).lateInACrowd) })
 }
 
 func run(t *testing.T, open func(t *testing.T) (backend.Source, App), test func(*suite)) {
@@ -337,5 +339,26 @@ func (s *suite) crowded() {
 	}
 	if got != n {
 		s.t.Errorf("%d of %d items of one second arrived", got, n)
+	}
+}
+
+// lateInACrowd has rows slide in at both ends of a look-back that holds many: it
+// goes by time, and is never cut by count.
+func (s *suite) lateInACrowd() {
+	const n = 2400
+	var rows []Row
+	for i := range n {
+		rows = append(rows, Row{ID: fmt.Sprintf("%04d", i), User: "alice", CreatedAt: s.now.Add(time.Duration(i-n) * time.Second)})
+	}
+	s.app.Insert(s.t, rows...)
+	place := s.read(backend.Query{Limit: 1}).Place
+	for _, late := range []time.Duration{2 * time.Second, n*time.Second + 15*time.Minute} {
+		s.want(s.read(backend.Query{After: place}))
+		s.insert(late, fmt.Sprint("late ", late))
+		p := s.read(backend.Query{After: place})
+		if p.Check != backend.CheckLate || !slices.ContainsFunc(p.Items, func(i backend.Notification) bool { return i.ID == fmt.Sprint("late ", late) }) {
+			s.t.Errorf("%s late: check %s, %d items", late, p.Check, len(p.Items))
+		}
+		place = p.Place
 	}
 }

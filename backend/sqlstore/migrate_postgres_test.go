@@ -58,26 +58,70 @@ func (a *pgApp) heavy() string {
 	return "u0"
 }
 
-// write inserts rows, one a transaction, until ctx ends. A writer that waits for
-// a lock of the migration fails.
-func (a *pgApp) write(ctx context.Context, slowest *atomic.Int64) (n int, err error) {
+// writing is what the app writes during a migration.
+type writing struct {
+	rows    atomic.Int64
+	slowest atomic.Int64 // in nanoseconds
+}
+
+// write inserts rows, one a transaction, until ctx ends. A writer that has to
+// wait for a lock of the migration fails.
+func (w *writing) write(ctx context.Context, a *pgApp) error {
 	conn, err := a.Conn(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, `SET lock_timeout = '1s'`); err != nil {
-		return 0, err
+	if _, err := conn.ExecContext(ctx, `SET lock_timeout = '5s'`); err != nil {
+		return err
 	}
-	for ; ctx.Err() == nil; n++ {
+	for ctx.Err() == nil {
 		start := time.Now()
-		if _, err := conn.ExecContext(context.WithoutCancel(ctx),
-			`INSERT INTO notifications(id, user_id, level) VALUES (gen_random_uuid(), $1, 'info')`, a.heavy()); err != nil {
-			return n, err
+		if _, err := conn.ExecContext(context.WithoutCancel(ctx), insertHeavy, a.heavy()); err != nil {
+			return err
 		}
-		slowest.Store(max(slowest.Load(), int64(time.Since(start))))
+		w.rows.Add(1)
+		w.slowest.Store(max(w.slowest.Load(), int64(time.Since(start))))
 	}
-	return n, nil
+	return nil
+}
+
+const insertHeavy = `INSERT INTO notifications(id, user_id, level) VALUES (gen_random_uuid(), $1, 'info')`
+
+// during runs f while three writers go on, and while a transaction that began
+// before it stays open until the others have been seen to go on in spite of f.
+func (w *writing) during(t *testing.T, a *pgApp, f func()) {
+	ctx, stop := context.WithCancel(t.Context())
+	var writers, migration sync.WaitGroup
+	for range 3 {
+		writers.Go(func() {
+			if err := w.write(ctx, a); err != nil {
+				t.Errorf("a writer, after %d rows: %v", w.rows.Load(), err)
+			}
+		})
+	}
+	long, err := a.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer long.Rollback()
+	if _, err := long.Exec(insertHeavy, a.heavy()); err != nil {
+		t.Fatal(err)
+	}
+	migration.Go(f)
+	servertest.Eventually(t, "the migration waits for the long transaction", func() bool {
+		var n int
+		err := a.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'`).Scan(&n)
+		return err == nil && n == 1
+	})
+	before := w.rows.Load()
+	servertest.Eventually(t, "the writers go on", func() bool { return w.rows.Load() > before+100 || t.Failed() })
+	if err := long.Commit(); err != nil {
+		t.Error(err)
+	}
+	migration.Wait()
+	stop()
+	writers.Wait()
 }
 
 // The indexes come and go on a large table while the app writes; then polls and
@@ -90,29 +134,15 @@ func TestMigrateOnline(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.fill(t, crowd(t))
-			writing, stop := context.WithCancel(t.Context())
-			var writers sync.WaitGroup
-			var slowest atomic.Int64
-			var written atomic.Int64
-			for range 3 {
-				writers.Go(func() {
-					n, err := a.write(writing, &slowest)
-					if err != nil {
-						t.Errorf("a writer, after %d rows: %v", n, err)
-					}
-					written.Add(int64(n))
-				})
-			}
+			var w writing
 			start := time.Now()
-			err := MigratePostgres(t.Context(), a.url, Up)
-			took := time.Since(start)
-			stop()
-			writers.Wait()
-			if err != nil {
-				t.Fatal(err)
-			}
+			w.during(t, a, func() {
+				if err := MigratePostgres(t.Context(), a.url, Up); err != nil {
+					t.Error(err)
+				}
+			})
 			t.Logf("figure: migrate over %d rows, %s | took %s; meanwhile %d rows were written, the slowest in %s",
-				crowd(t), name, took.Round(time.Millisecond), written.Load(), time.Duration(slowest.Load()).Round(time.Millisecond))
+				crowd(t), name, time.Since(start).Round(time.Millisecond), w.rows.Load(), time.Duration(w.slowest.Load()).Round(time.Millisecond))
 			must(t, a.DB, `ANALYZE notifications`)
 			a.checkPlans(t)
 		})

@@ -31,7 +31,7 @@ type layout struct {
 	uuids    bool
 	database string // what follows CREATE DATABASE
 	settings string // of the database
-	raw      bool   // leave it unmigrated
+	raw      bool   // not migrated
 }
 
 var layouts = map[string]layout{

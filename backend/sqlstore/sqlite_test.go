@@ -267,9 +267,9 @@ func TestSQLiteMigrate(t *testing.T) {
 func TestSQLitePlans(t *testing.T) {
 	a := newApp(t, "app.db")
 	a.migrate(t, Up)
-	a.must(t, `WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < 20000)
+	a.must(t, `WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < 5000)
 		INSERT INTO notifications(id, user_id, created_at) SELECT 'n' || i, 'u' || CASE WHEN i % 10 = 0 THEN 0 ELSE i % 500 END,
-			datetime('now', (i - 20000) * 60 || ' seconds') FROM g`)
+			datetime('now', (i - 5000) * 60 || ' seconds') FROM g`)
 	s := sqliteStatements
 	for range 2 {
 		for name, c := range map[string]struct{ query, index string }{

@@ -148,7 +148,7 @@ func (t *sqliteTail) added(ctx context.Context, tx *sql.Tx, users map[string]str
 			return false, ignoreNoRows(err)
 		}
 	}
-	rows, err := tx.QueryContext(ctx, selectAdded, t.top.rowid, maxUsers+1)
+	rows, err := tx.QueryContext(ctx, selectAdded, t.top.rowid, maxUsers+2) // one of them may be nobody
 	if err != nil {
 		return false, err
 	}

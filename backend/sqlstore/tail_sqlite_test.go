@@ -36,10 +36,15 @@ func TestSQLiteTail(t *testing.T) {
 	a.must(t, `DELETE FROM notifications WHERE id = 'old'`)
 	step("unknown", `INSERT INTO notifications(id, user_id) VALUES ('new', 'erin')`)
 	step("erin", `INSERT INTO notifications(id, user_id) VALUES ('newer', 'erin')`)
-	// The highest row is replaced under its rowid, and another added.
-	a.must(t, `UPDATE notifications SET created_at = datetime('now', '-9 seconds') WHERE id = 'newer'`)
+	a.must(t, `INSERT INTO notifications(id, user_id, created_at) VALUES ('old', 'dave', '2001-01-01 00:00:00')`)
 	look(t, tail)
-	a.must(t, `INSERT OR REPLACE INTO notifications(id, user_id) VALUES ('newer', 'erin')`)
+	a.must(t, `DELETE FROM notifications WHERE id = 'old'`)
+	step("unknown", `INSERT INTO notifications(id, user_id, created_at) VALUES ('x', 'xena', '2001-01-01 00:00:00'), ('y', 'yves', '2001-01-01 00:00:00')`)
+	step("erin", `INSERT INTO notifications(id, user_id) VALUES ('newer than that', 'erin')`)
+	// The highest row is replaced under its rowid, and another added.
+	a.must(t, `UPDATE notifications SET created_at = datetime('now', '-9 seconds') WHERE id = 'newer than that'`)
+	look(t, tail)
+	a.must(t, `INSERT OR REPLACE INTO notifications(id, user_id) VALUES ('newer than that', 'erin')`)
 	step("unknown", `INSERT INTO notifications(id, user_id) VALUES ('newest', 'frank')`)
 	// A row is written again in place, and another added.
 	a.must(t, `INSERT INTO notifications(id, user_id) VALUES ('a', 'alice') ON CONFLICT (id) DO UPDATE SET created_at = datetime('now', '+1 second')`)

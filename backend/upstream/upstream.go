@@ -77,7 +77,9 @@ func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (b
 }
 
 func (s *Source) fetch(ctx context.Context, c backend.Caller) (*backend.List, error) {
+	asked := time.Now()
 	resp, err := s.ask(ctx, c)
+	took := time.Since(asked)
 	if err != nil {
 		return nil, backend.Failed(ctx, backend.BadAnswer, "the app does not answer", err)
 	}
@@ -100,7 +102,7 @@ func (s *Source) fetch(ctx context.Context, c backend.Caller) (*backend.List, er
 	if err != nil {
 		return nil, &backend.Error{Fault: backend.BadAnswer, Detail: "the app's answer is no list of notifications", Err: err}
 	}
-	return backend.NewList(rows, len(rows) >= pageSize, clock(resp)), nil
+	return backend.NewList(rows, len(rows) >= pageSize, clock(resp).Add(-took)), nil
 }
 
 // ask sends the user's credential and nothing else of the client's request.
@@ -125,6 +127,7 @@ func (s *Source) ask(ctx context.Context, c backend.Caller) (*http.Response, err
 }
 
 // clock is the app's, where it tells: cursors are judged by whoever dates the rows.
+// The app dates its answer after it has read, so the time it took has to come off.
 func clock(resp *http.Response) time.Time {
 	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		return t
