@@ -85,7 +85,7 @@ func (w *world) take(t *rapid.T, c *client) {
 	p.bare = w.byID(c.user, p.query.After)
 	fresh := w.checkShape(t, c, p)
 	w.checkRepeats(t, c, p, fresh)
-	w.remember(c, p, fresh)
+	w.remember(c, p)
 	if !p.page.More {
 		w.checkHidden(t, c, p)
 	}
@@ -165,7 +165,7 @@ func (w *world) checkRepeats(t *rapid.T, c *client, p *poll, fresh []*item) {
 }
 
 // remember is what a client knows after a page.
-func (w *world) remember(c *client, p *poll, fresh []*item) {
+func (w *world) remember(c *client, p *poll) {
 	switch {
 	case p.query.After == "":
 		c.mind = mind{since: p.ended, known: map[*item]bool{}}

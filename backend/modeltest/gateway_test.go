@@ -3,6 +3,7 @@ package modeltest
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type gateway struct {
 	source    *slowSource
 	tail      *shakyTail // nil: signals only
 	signalled time.Time
+	deaf      bool // it has no feed, and believes its cache for ever
 	stop      func()
 }
 
@@ -80,6 +82,9 @@ func (g *gateway) limit(i *item, p *poll, is traits, lost time.Time) time.Durati
 	undone := !lost.Before(i.visible) // the shared cache may have lost the news
 	if told, ok := i.told[g.number]; ok && !told.After(p.began) && !undone {
 		return 0
+	}
+	if g.deaf {
+		return math.MaxInt64
 	}
 	limit := quietBound
 	if g.tail != nil {

@@ -119,3 +119,12 @@ func (s *shared) reach(down bool) {
 	defer s.mu.Unlock()
 	s.down = down
 }
+
+func (s *shared) lastLoss() time.Time {
+	if s == nil {
+		return time.Time{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
+}
