@@ -76,6 +76,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 		"wait long":  func(t *rapid.T) { w.wait(t, seconds(t, 10, 200, "s")) },
 		"slow read":  w.slowRead,
+		"change":     w.changeDuringRead,
 		"tail":       w.shakeTail,
 		"cache lost": w.shakeCache,
 		"restart":    func(t *rapid.T) { w.restart(w.gateway(t).number) },
@@ -233,7 +234,35 @@ func (w *world) slowRead(t *rapid.T) {
 		give = seconds(t, 1, 10, "s") + time.Millisecond
 	}
 	w.ask(c, g, anyLimit.Draw(t, "limit"), give)
+	if rapid.Bool().Draw(t, "has seen the data") {
+		w.wait(t, before.Truncate(10*time.Millisecond)+10*time.Millisecond)
+	}
 	w.settle(t)
+}
+
+// changeDuringRead is the case that all fences are for: something becomes visible
+// after a read has seen the data and before it is stored; then somebody else asks.
+func (w *world) changeDuringRead(t *rapid.T) {
+	c, g := w.clients[rapid.IntRange(0, len(w.clients)-1).Draw(t, "client")], w.gateway(t)
+	for _, each := range w.clients { // those of one user are at one place
+		w.polls(t, each, g, 100)
+	}
+	if c.under != nil {
+		return
+	}
+	g.evict(w.ctx)
+	if w.shared != nil {
+		w.shared.evict()
+	}
+	own := time.Duration(c.number+1) * 10 * time.Microsecond
+	g.source.next(own, seconds(t, 0, 9, "read takes s")+10*own, false)
+	w.ask(c, g, 100, 0)
+	w.wait(t, 10*time.Millisecond)
+	w.write(t, 0, 1, 0)
+	w.wait(t, seconds(t, 0, 9, "s"))
+	for _, each := range w.clients {
+		w.polls(t, each, w.gateway(t), 100)
+	}
 }
 
 func (w *world) shakeTail(t *rapid.T) {
