@@ -40,6 +40,7 @@ type poll struct {
 	query     backend.Query
 	bare      []*item // after_id is the id of this item, in these versions
 	foreign   bool    // after_id is nothing of this user
+	step      int
 	began     time.Time
 	ended     time.Time
 	page      backend.Page
@@ -50,7 +51,7 @@ type poll struct {
 // ask begins a poll. give is how long the client waits for the answer; 0 is for ever.
 func (w *world) ask(c *client, g *gateway, limit int, give time.Duration) {
 	p := &poll{
-		gateway: g, signalled: g.signalled, began: time.Now(), done: make(chan struct{}),
+		gateway: g, signalled: g.signalled, step: w.step(), began: time.Now(), done: make(chan struct{}),
 		query: backend.Query{After: c.after, Limit: limit},
 	}
 	p.foreign = c.after != "" && w.byID(c.user, c.after) == nil && !w.issued[c.user][c.after]

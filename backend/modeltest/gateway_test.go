@@ -80,7 +80,7 @@ func (g *gateway) evict(ctx context.Context) {
 // limit is how long an item may be hidden from a poll that began at a moment.
 func (g *gateway) limit(i *item, p *poll, is traits, lost time.Time) time.Duration {
 	undone := !lost.Before(i.visible) // the shared cache may have lost the news
-	if told, ok := i.told[g.number]; ok && !told.After(p.began) && !undone {
+	if told, ok := i.told[g.number]; ok && told < p.step && !undone {
 		return 0
 	}
 	if g.deaf {

@@ -17,9 +17,9 @@ import (
 type item struct {
 	backend.Notification
 	user    string
-	visible time.Time         // since when
-	gone    time.Time         // deleted or replaced; zero: it is there
-	told    map[int]time.Time // by gateway: when it had heard of it
+	visible time.Time   // since when
+	gone    time.Time   // deleted or replaced; zero: it is there
+	told    map[int]int // by gateway: since which step it has heard of it
 }
 
 // world is the app, the gateways and the clients, and the account of what is true.
@@ -35,6 +35,7 @@ type world struct {
 	signals  bool // the app signals changes, if not all of them
 	orderly  bool // rows become visible in their order, and stay
 	pending  []signal
+	steps    int
 
 	items     []*item
 	byKey     map[backend.Key]*item
@@ -104,6 +105,12 @@ func (w *world) restart(n int) {
 	w.start(n)
 }
 
+// step numbers what happens: more than one thing may happen at a moment.
+func (w *world) step() int {
+	w.steps++
+	return w.steps
+}
+
 // byID are all versions of a row.
 func (w *world) byID(user, id string) (versions []*item) {
 	for _, i := range w.items {
@@ -131,7 +138,7 @@ func (w *world) id() string {
 
 // row is a new row, created before now; ago may be negative.
 func (w *world) row(user string, ago time.Duration, expires time.Duration) *item {
-	i := &item{user: user, told: map[int]time.Time{}}
+	i := &item{user: user, told: map[int]int{}}
 	i.ID, i.Title, i.Context = w.id(), user, []byte("{}")
 	i.At = time.Now().Add(-ago).Truncate(time.Second).UnixMicro()
 	if expires > 0 {
@@ -190,7 +197,7 @@ func (w *world) hear(n int, user string) {
 func (w *world) told(n int, user string, which func(*item) bool) {
 	for _, i := range w.items {
 		if _, told := i.told[n]; !told && i.user == user && which(i) {
-			i.told[n] = time.Now()
+			i.told[n] = w.step()
 		}
 	}
 }
