@@ -21,7 +21,7 @@ func TestSentinelFailsOver(t *testing.T) {
 	a.books.begin("a Redis primary is killed", true)
 	began, primary := time.Now(), s.Servers[0]
 	primary.Kill()
-	servertest.Eventually(t, "the sentinels agree on another", func() bool { p := s.Primary(t); return p != "" && p != primary.Addr })
+	servertest.Eventually(t, "the sentinels agree on another", func() bool { p := s.Primary(); return p != "" && p != primary.Addr })
 	t.Logf("figure: Sentinel, from the death of the primary to the agreement on another | %s", ms(time.Since(began)))
 	a.books.begin("another Redis primary", true)
 	time.Sleep(between)
