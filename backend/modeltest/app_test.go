@@ -119,7 +119,8 @@ func (a *rowsApp) tail() backend.Tail {
 	return nil
 }
 
-// commits is a tail like SQLite's.
+// commits is a tail like SQLite's: a look that fails loses its connection, and the
+// next does not know what happened meanwhile.
 type commits struct {
 	app   *rowsApp
 	begun bool
@@ -130,10 +131,17 @@ func (*commits) Period() time.Duration  { return 250 * time.Millisecond }
 func (*commits) Vouches() time.Duration { return 10 * time.Minute }
 func (*commits) Close() error           { return nil }
 
-func (c *commits) Look(context.Context) (backend.Changes, error) {
+func (c *commits) Look(ctx context.Context) (backend.Changes, error) {
 	c.app.mu.Lock()
 	defer c.app.mu.Unlock()
+	if ctx.Err() != nil {
+		c.begun = false
+		return backend.Changes{}, ctx.Err()
+	}
 	changes := backend.Changes{Unknown: !c.begun}
+	if !c.begun {
+		c.read = len(c.app.log)
+	}
 	for _, user := range c.app.log[c.read:] {
 		if user == "" {
 			changes.Unknown = true
@@ -162,7 +170,10 @@ func (*windowed) Period() time.Duration  { return 500 * time.Millisecond }
 func (*windowed) Vouches() time.Duration { return time.Minute }
 func (*windowed) Close() error           { return nil }
 
-func (w *windowed) Look(context.Context) (backend.Changes, error) {
+func (w *windowed) Look(ctx context.Context) (backend.Changes, error) {
+	if ctx.Err() != nil {
+		return backend.Changes{}, ctx.Err()
+	}
 	w.app.mu.Lock()
 	defer w.app.mu.Unlock()
 	now := time.Now()

@@ -176,10 +176,12 @@ func (s *shakyTail) Look(ctx context.Context) (backend.Changes, error) {
 	s.mu.Unlock()
 	switch {
 	case state.fails:
-		return backend.Changes{}, errDown
+		cut, cancel := context.WithCancel(ctx)
+		cancel()
+		return s.Tail.Look(cut)
 	case state.hangs:
 		<-ctx.Done()
-		return backend.Changes{}, ctx.Err()
+		return s.Tail.Look(ctx)
 	}
 	if err := pass(ctx, state.before); err != nil {
 		return backend.Changes{}, err
