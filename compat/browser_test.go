@@ -18,16 +18,6 @@ func back(b *Bridge, after time.Duration) *open {
 	return connect(b, "")
 }
 
-func TestAnUnknownBrowserGetsTheNewest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &rows{}
-		s.add(time.Hour, numbered(30)...)
-		o := connect(newBridge(s, &tally{}), "")
-		defer o.close()
-		wantIDs(t, o.now(t), numbered(30)[10:]...)
-	})
-}
-
 // We ended the stream and the browser was back at once: it goes on exactly there.
 func TestAProvenReconnectRepeatsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -4,33 +4,15 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"sluice/internal/servertest"
 )
 
 // bin is where the built programs are.
 var bin string
 
 func TestMain(m *testing.M) {
-	status, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
-	}
-	os.Exit(status)
-}
-
-func buildAndRun(m *testing.M) (status int, err error) {
-	if bin, err = os.MkdirTemp("", "sluice-e2e-"); err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(bin)
-	build := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "sluice", "sluice/e2e/sampleapp")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(servertest.RunWithPrograms(m, func(folder string) { bin = folder }, "sluice", "sluice/e2e/sampleapp"))
 }

@@ -11,12 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"sluice/backend"
 	"sluice/backend/sourcetest"
+	"sluice/internal/servertest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -248,14 +250,22 @@ func FuzzParse(f *testing.F) {
 // A row that the answer does not have yet may become visible while the app is
 // still at it; when it is dated proves nothing of that time.
 func TestASlowAnswerSettlesNothing(t *testing.T) {
-	created := time.Now().UTC().Truncate(time.Second)
-	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(1100 * time.Millisecond)
-		w.Header().Set("Date", created.Add(LookBack+time.Second).Format(http.TimeFormat))
-		fmt.Fprintf(w, `{"notifications":[{"id":"a","created_at":%q}]}`, created.Format(backend.LegacyTime))
-	}))
-	place := read(t, s, backend.Query{Limit: 50}).Place
-	if c, ok := backend.Open(place, "alice"); !ok || c.Settled {
-		t.Errorf("%+v: when the app read, the look-back was not over", c)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		created := time.Now().UTC().Truncate(time.Second)
+		pipes := servertest.NewPipes()
+		app := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(1100 * time.Millisecond)
+			w.Header().Set("Date", created.Add(LookBack+time.Second).Format(http.TimeFormat))
+			fmt.Fprintf(w, `{"notifications":[{"id":"a","created_at":%q}]}`, created.Format(backend.LegacyTime))
+		})}
+		go app.Serve(pipes)
+		defer app.Close()
+		s := New(Options{URL: &url.URL{Scheme: "http", Host: "app"}, Cookie: "access_token", Timeout: 5 * time.Second})
+		s.client.Transport = &http.Transport{DialContext: pipes.Dial}
+		defer s.Close()
+		place := read(t, s, backend.Query{Limit: 50}).Place
+		if c, ok := backend.Open(place, "alice"); !ok || c.Settled {
+			t.Errorf("%+v: when the app read, the look-back was not over", c)
+		}
+	})
 }

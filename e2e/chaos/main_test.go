@@ -12,10 +12,10 @@ package chaos
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"sluice/internal/servertest"
 )
 
 // bin is where the built programs are.
@@ -25,27 +25,12 @@ var bin string
 var soak time.Duration
 
 func TestMain(m *testing.M) {
-	status, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
-	}
-	os.Exit(status)
-}
-
-func buildAndRun(m *testing.M) (status int, err error) {
 	if text := os.Getenv("SLUICE_SOAK"); text != "" {
+		var err error
 		if soak, err = time.ParseDuration(text); err != nil {
-			return 0, fmt.Errorf("SLUICE_SOAK: %w", err)
+			fmt.Fprintln(os.Stderr, "SLUICE_SOAK:", err)
+			os.Exit(1)
 		}
 	}
-	if bin, err = os.MkdirTemp("", "sluice-chaos-"); err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(bin)
-	build := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "sluice", "sluice/e2e/sampleapp")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	os.Exit(servertest.RunWithPrograms(m, func(folder string) { bin = folder }, "sluice", "sluice/e2e/sampleapp"))
 }

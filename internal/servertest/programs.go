@@ -1,0 +1,33 @@
+package servertest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// RunWithPrograms builds packages into a temporary folder, tells use which one,
+// runs the tests and returns the status for os.Exit.
+func RunWithPrograms(m *testing.M, use func(folder string), packages ...string) (status int) {
+	folder, err := os.MkdirTemp("", "sluice-programs-")
+	if err == nil {
+		defer os.RemoveAll(folder)
+		err = build(folder, packages)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	use(folder)
+	return m.Run()
+}
+
+func build(folder string, packages []string) error {
+	args := append([]string{"build", "-o", folder + string(filepath.Separator)}, packages...)
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
