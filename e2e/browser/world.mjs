@@ -52,13 +52,14 @@ export class World {
   };
 
   /**
-   * `store` is sqlite or upstream; `transport` and `stream` are what the flag file says for everybody; `compat` are
-   * further settings of the bridge.
+   * `store` is sqlite or upstream; `transport` and `stream` are what the flag file says for everybody; `compat` and
+   * `cache` are further settings of the bridge and the cache.
    */
-  constructor({ store = 'sqlite', transport = 'poll', stream = 'bridge', compat = {} }) {
+  constructor({ store = 'sqlite', transport = 'poll', stream = 'bridge', compat = {}, cache = {} }) {
     this.store = store;
     this.flags = { transport, stream };
     this.settings.compat = compat;
+    this.settings.cache = cache;
   }
 
   async start() {
