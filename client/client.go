@@ -19,9 +19,16 @@ const version = "0.1.0"
 //go:embed dist/client.js
 var script []byte
 
-// Script returns the minified script, UTF-8 JavaScript for browsers since
-// ES2020, without its compression. The caller owns the returned slice.
+//go:embed dist/eventsource.js
+var dropIn []byte
+
+// Script returns the polling client: minified UTF-8 JavaScript for browsers
+// since ES2020, not compressed. The caller owns the returned slice.
 func Script() []byte { return bytes.Clone(script) }
+
+// DropIn returns the script that makes EventSource poll, for pages which are
+// still written against it; otherwise like Script.
+func DropIn() []byte { return bytes.Clone(dropIn) }
 
 // Version returns the version that Script reports of itself.
 func Version() string { return version }

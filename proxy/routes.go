@@ -22,6 +22,7 @@ func (g *Gateway) Handler() http.Handler {
 	r.GET("/api/stream", g.stream)
 	r.GET("/_sluice/config", g.clientConfig)
 	r.GET("/_sluice/client.js", serveScript(client.Script()))
+	r.GET("/_sluice/eventsource.js", serveScript(client.DropIn()))
 	r.NoRoute(g.pass)
 	return recording(r, g.log)
 }

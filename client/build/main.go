@@ -1,5 +1,4 @@
-// Command build writes the browser script, client/dist/client.js, from its
-// source. Run it at the root of the project: go run ./client/build
+// Command build writes the browser scripts in client/dist from their source. Run it at the root of the project: go run ./client/build
 package main
 
 import (
@@ -15,7 +14,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	dir := flag.String("dir", "client", "folder of the client")
-	modules := flag.String("modules", "", "write the script and its single modules for tests to this folder instead of dist")
+	modules := flag.String("modules", "", "write the scripts and their single modules for tests to this folder instead of dist")
 	flag.Parse()
 	if err := build(*dir, *modules); err != nil {
 		log.Fatal(err)
@@ -30,12 +29,17 @@ func build(dir, modules string) error {
 			return err
 		}
 	}
-	script, err := bundle.Script(src, client.Version())
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(out, "client.js"), script, 0o644)
+	for _, name := range bundle.Scripts {
+		script, err := bundle.Script(src, name, client.Version())
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(out, name+".js"), script, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -11,17 +11,20 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// Script builds the one file that browsers load from the source in dir: an
-// immediately invoked function, minified. Equal sources give equal bytes.
-func Script(dir, version string) ([]byte, error) {
+// Scripts are the files that browsers load, without their endings.
+var Scripts = []string{"client", "eventsource"}
+
+// Script builds one file that browsers load from the source file of that name in
+// dir: an immediately invoked function, minified. Equal sources give equal bytes.
+func Script(dir, name, version string) ([]byte, error) {
 	options := settings(version)
-	options.EntryPoints = []string{filepath.Join(dir, "main.ts")}
+	options.EntryPoints = []string{filepath.Join(dir, name+".ts")}
 	options.Bundle = true
 	options.Format = api.FormatIIFE
 	options.MinifyWhitespace = true
 	options.MinifySyntax = true
 	options.MinifyIdentifiers = true
-	options.Banner = map[string]string{"js": "/* Sluice client " + version + " */"}
+	options.Banner = map[string]string{"js": "/* Sluice " + name + " " + version + " */"}
 	files, err := run(options)
 	if err != nil {
 		return nil, err

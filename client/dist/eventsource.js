@@ -1,0 +1,2 @@
+/* Sluice eventsource 0.1.0 */
+"use strict";(()=>{})();
