@@ -1,1 +1,146 @@
-export {};
+// The drop-in: one script tag before the page's own scripts, and `new EventSource('/api/stream')` polls. Any other address
+// stays native, and so does one that names its own place in the query. Pages written against EventSource run unchanged,
+// and see an error when an outage begins instead of one at the end of each bounded stream.
+//
+//   <script src="/_sluice/eventsource.js"></script>
+
+import { connect } from './connect.js';
+import type { Item } from './items.js';
+import { announceUnauthorized } from './page.js';
+import { createIds } from './shown.js';
+import { safeStore } from './storage.js';
+
+/** Filled in by the build. */
+declare const SLUICE_VERSION: string;
+
+/** The app's own number: what a page without a place is sent at first. */
+const LIMIT = '20';
+
+const Native = window.EventSource;
+const [CONNECTING, OPEN, CLOSED] = [0, 1, 2] as const;
+
+/** One EventSource of the page. */
+interface Source {
+  state: typeof CONNECTING | typeof OPEN | typeof CLOSED;
+  readonly target: EventTarget;
+}
+
+/** Those that are not closed. They share the poller, and with it the outage: it is the page's, not theirs. */
+const sources = new Set<Source>();
+let connected = false;
+
+const isRepeated = createIds();
+const stores = { tab: safeStore(() => window.sessionStorage), browser: safeStore(() => window.localStorage) };
+const asker = { client: `drop-in/${SLUICE_VERSION}`, fetch: (url: string, init: RequestInit) => fetch(url, init) };
+const interval = Number(document.currentScript?.dataset.interval) * 1000;
+
+const connection = connect({
+  deliver({ items, after, at }) {
+    const repeated = isRepeated(items);
+    items.forEach((item, i) => {
+      if (repeated[i]) return;
+      const init = { data: envelope(item), lastEventId: i < items.length - 1 ? after : at || after, origin: location.origin };
+      all().forEach((source) => source.state === OPEN && source.target.dispatchEvent(new MessageEvent('message', init)));
+    });
+  },
+  connected() {
+    connected = true;
+    all().forEach(open);
+  },
+  disconnected() {
+    connected = false;
+    fail(CONNECTING);
+  },
+  unauthorized() {
+    connected = false;
+    fail(CLOSED);
+    announceUnauthorized(window);
+  },
+  switched() {},
+}, LIMIT, asker, stores, { interval, Source: Native });
+
+/** A copy: what the page opens in a handler is not meant. */
+function all(): Source[] {
+  return [...sources];
+}
+
+function open(source: Source): void {
+  if (source.state !== CONNECTING) return;
+  source.state = OPEN;
+  source.target.dispatchEvent(new Event('open'));
+}
+
+/** The page is told once. What it opens in the middle of it, as the old page does, stays CONNECTING until it is over. */
+function fail(state: Source['state']): void {
+  all().forEach((source) => {
+    if (state === CLOSED) close(source);
+    source.state = state;
+    source.target.dispatchEvent(new Event('error'));
+  });
+}
+
+function close(source: Source): void {
+  source.state = CLOSED;
+  if (!sources.delete(source) || sources.size) return;
+  connected = false;
+  connection.stop();
+}
+
+/** An item as the legacy stream sends it. */
+function envelope({ id, level, text, title, created_at, context }: Item): string {
+  const at = String(created_at).replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d).*/, '$1 $2');
+  return JSON.stringify({ type: 'notification.created', data: { id, level, text, title, created_at: at, context } });
+}
+
+/** The address if it is the legacy stream's; undefined as well where the browser is to complain of it. */
+function ours(address: unknown): URL | undefined {
+  try {
+    const url = new URL(String(address), document.baseURI);
+    const places = url.searchParams.has('last_event_id') || url.searchParams.has('lastEventId');
+    return url.origin === location.origin && url.pathname === '/api/stream' && !places ? url : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes `target` look like an EventSource of the browser. */
+function attach(target: EventTarget, url: URL, withCredentials: boolean): void {
+  const source: Source = { state: CONNECTING, target };
+  Object.defineProperties(target, {
+    readyState: { get: () => source.state },
+    url: { value: url.href },
+    withCredentials: { value: withCredentials },
+    close: { value: () => close(source) },
+    onopen: handler(target, 'open'),
+    onmessage: handler(target, 'message'),
+    onerror: handler(target, 'error'),
+  });
+  sources.add(source);
+  // Not before the page has had time to set its handlers.
+  if (connected) setTimeout(() => connected && open(source));
+  else connection.start();
+}
+
+function handler(target: EventTarget, type: string): PropertyDescriptor {
+  let current: ((event: Event) => unknown) | null = null;
+  let listens = false;
+  return {
+    enumerable: true,
+    get: () => current,
+    set(next: unknown) {
+      current = typeof next === 'function' ? (next as typeof current) : null;
+      if (!listens) target.addEventListener(type, (event) => current?.call(target, event));
+      listens = true;
+    },
+  };
+}
+
+window.EventSource = new Proxy(Native, {
+  construct(_, args: [string, EventSourceInit?], newTarget) {
+    const url = args.length ? ours(args[0]) : undefined;
+    if (!url) return Reflect.construct(Native, args, newTarget);
+    const target: EventTarget = Reflect.construct(EventTarget, [], newTarget);
+    attach(target, url, !!args[1]?.withCredentials);
+    return target;
+  },
+});

@@ -32,6 +32,12 @@ export function parseAnswer(body: unknown): Answer {
   return { items: items.reverse(), cursor: asString(cursor), hasMore: has_more === true, reset: reset === true };
 }
 
+/** The item of one event of the legacy stream; null for events about anything else. */
+export function parseEvent(data: string): Item | null {
+  const { type, data: item } = asObject(parseJSON(data));
+  return type === 'notification.created' ? parseItem(item) : null;
+}
+
 function parseItem(raw: unknown): Item | null {
   const fields = asObject(raw);
   const id = asString(fields.id);
@@ -41,11 +47,15 @@ function parseItem(raw: unknown): Item | null {
 
 /** The app itself sends `context` as a JSON string, the gateway and the stream as an object. */
 function parseContext(value: unknown): Context {
-  if (typeof value !== 'string') return asObject(value);
+  return asObject(typeof value === 'string' ? parseJSON(value) : value);
+}
+
+/** Undefined when it is none. */
+export function parseJSON(text: string): unknown {
   try {
-    return asObject(JSON.parse(value));
+    return JSON.parse(text);
   } catch {
-    return {};
+    return undefined;
   }
 }
 

@@ -1,157 +1,331 @@
-import type { Item } from './items.js';
+import { createElection, type Message, type Transport } from './election.js';
+import type { Answer, Item } from './items.js';
 import type { Position } from './position.js';
 import type { Reply } from './request.js';
-import { backoff, INTERVAL, MIN_GAP, nextPoll } from './schedule.js';
+import { INTERVAL, MIN_GAP, now as clock, TIMEOUT, type Schedule } from './schedule.js';
+import { createStream } from './stream.js';
+
+/** What a page is to show. */
+export interface Delivery {
+  /** Oldest first. */
+  readonly items: readonly Item[];
+  /** A first or reset page, most of which is no news. */
+  readonly replay: boolean;
+  /** As in Reply. */
+  readonly now: number;
+  /** The places before the first item and after the last. */
+  readonly after: string;
+  readonly at: string;
+}
 
 /** What the poller needs from around it. */
 export interface Port {
-  /** Asks for what follows `after` (empty: the newest page). Must not reject, and must end when aborted. */
-  ask(after: string, abort: AbortController): Promise<Reply>;
-  /** Shows items, oldest first. `replay`: a first or reset page, most of which is no news. `now` as in Reply. */
-  deliver(items: readonly Item[], replay: boolean, now: number): void;
+  /**
+   * Asks for what follows `after` (empty: the newest page). `elapsed`: milliseconds since we last knew all there was.
+   * Must not reject, and must end when aborted.
+   */
+  ask(after: string, elapsed: number | undefined, abort: AbortController): Promise<Reply>;
+  /** Whether we shall poll, asked from the stream; false when nobody says. Must not reject. */
+  askToPoll(): Promise<boolean>;
+  /** Opens the stream after a place of the gateway's; undefined where there are no streams. */
+  open(after: string): EventSource | undefined;
+  deliver(delivery: Delivery): void;
+  /** Called with the first answer after a start or an outage, before its items are delivered. */
+  connected(): void;
   /** Called once when an outage begins. */
   disconnected(): void;
   /** Called once when the user turns out not to be signed in. */
   unauthorized(): void;
+  /** Called when `transport` changes. */
+  switched(transport: Transport): void;
+}
+
+export interface Poller {
+  /** False when stopped, and while nobody is signed in. */
+  readonly running: boolean;
+  /** How this browser gets its items now. */
+  readonly transport: Transport;
+  start(): void;
+  /** Ends polling, and drops the request under way: nothing is delivered after this. */
+  stop(): void;
+  /** The tab was hidden. An answer under way is still used. */
+  pause(): void;
+  /** The tab goes away, perhaps into the back/forward cache, where a request would only time out. */
+  suspend(): void;
+  /** The tab is shown (again). If the user was signed out, they may have signed in elsewhere. */
+  resume(): void;
+  /** Polls as soon as may be: at once, unless the last request was only just now or the server asked for a pause. */
+  wake(): void;
+  /** Somebody uses this page: if polls have become rare, one is due. */
+  active(): void;
+  /** Somebody looks at this page: if it is on the stream, or was refused, it may be time to poll again. */
+  look(): void;
 }
 
 /** More pages than this in a row are not drained at once, whatever the server says. */
 const DRAIN_MAX = 20;
 
+/** The place before a user's first item. It names no user, so it cannot tell whose the next item is. */
+const NOBODYS = '0';
+
 /**
- * The polling loop of one tab.
+ * The loop of one tab.
  *
  *            start            401, 403
  *   stopped <-----> running -----------> refused        paused: the tab is hidden or gone; orthogonal
  *             stop     ^-------------------'            to the state, and no poll starts meanwhile.
  *                        start, resume
  *
+ * A tab polls once from its own place when it starts or is shown. From then on only the leader polls, or holds the
+ * stream where the server says so; the others take what it got if that continues from their own place, and otherwise
+ * poll once more.
+ *
  * Everything that happens only ever sets the one timer; while a request is under way, not even that: when it ends it
  * sets the timer itself if the loop may go on. So there is never more than one request.
  */
-export class Poller {
-  private state: 'stopped' | 'running' | 'refused' = 'stopped';
-  private paused = false;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private request: AbortController | undefined;
+export function createPoller(port: Port, position: Position, schedule: Schedule, name: string): Poller {
+  let transport: Transport = 'poll';
+  let state: 'stopped' | 'running' | 'refused' = 'stopped';
+  let paused = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let request: AbortController | undefined;
   /** Set with the abort of a request whose outcome no longer matters. */
-  private dropped = false;
-  /** By `performance.now`, as it cannot be set back. */
-  private earliest = 0;
-  /** Requests that failed in a row: the outage, if not 0. */
-  private failures = 0;
-  private drained = 0;
-  private told = false;
+  let dropped = false;
+  /** No request before this, by the clock that cannot be set back. */
+  let earliest = 0;
+  let drained = 0;
+  /** What the page was told last. */
+  let link: 'unknown' | 'up' | 'down' | 'refused' = 'unknown';
+  /** Whether our place comes from an answer to us, and so belongs to who is signed in. */
+  let synced = false;
+  /** When we last knew all there was; by `Date.now`, which goes on while a machine sleeps. */
+  let knew: number | undefined;
 
-  constructor(
-    private readonly port: Port,
-    private readonly position: Position,
-    private readonly interval: number = INTERVAL,
-  ) {}
+  const election = createElection(name, { lead: wake, yield: rest, hear });
+  const stream = createStream({ received, ask: () => void askToPoll(), ended: wake });
 
-  get running(): boolean {
-    return this.state === 'running';
+  function start(): void {
+    if (state === 'running') return;
+    state = 'running';
+    wake();
   }
 
-  start(): void {
-    if (this.running) return;
-    this.state = 'running';
-    this.wake();
+  function stop(): void {
+    state = 'stopped';
+    if (link === 'up') link = 'unknown'; // an outage is the same one when we are started again in it
+    retire();
+    drop();
   }
 
-  /** Ends polling, and drops the request under way: nothing is delivered after this. */
-  stop(): void {
-    this.state = 'stopped';
-    this.drop();
+  function pause(): void {
+    paused = true;
+    retire();
   }
 
-  /** The tab was hidden. An answer under way is still used. */
-  pause(): void {
-    this.paused = true;
-    clearTimeout(this.timer);
+  function suspend(): void {
+    pause();
+    drop();
   }
 
-  /** The tab goes away, perhaps into the back/forward cache, where a request would only time out. */
-  suspend(): void {
-    this.paused = true;
-    this.drop();
+  function resume(): void {
+    paused = false;
+    if (state === 'refused') state = 'running';
+    schedule.active();
+    wake();
   }
 
-  /** The tab is shown (again). If the user was signed out, they may have signed in elsewhere. */
-  resume(): void {
-    this.paused = false;
-    if (this.state === 'refused') this.state = 'running';
-    this.wake();
+  function wake(): void {
+    stream.close();
+    if (state === 'running' && !paused) election.join();
+    if (!request) arm(earliest - clock());
   }
 
-  /** Polls as soon as may be: at once, unless the last request was only just now or the server asked for a pause. */
-  wake(): void {
-    if (!this.request) this.arm(this.earliest - performance.now());
+  function active(): void {
+    if (schedule.active() && election.leading) wake();
+    else if (!election.leading) election.post({ kind: 'active' });
   }
 
-  private arm(wait: number): void {
-    clearTimeout(this.timer);
-    if (this.running && !this.paused) this.timer = setTimeout(() => this.poll(), Math.max(0, wait));
+  function look(): void {
+    if (state === 'refused') resume();
+    else void askToPoll();
   }
 
-  private drop(): void {
-    clearTimeout(this.timer);
-    this.dropped = this.request !== undefined;
-    this.request?.abort();
+  async function askToPoll(): Promise<void> {
+    if (stream.open && (await port.askToPoll()) && stream.open) wake();
   }
 
-  private async poll(): Promise<void> {
-    const after = this.position.after;
-    this.request = new AbortController();
-    this.dropped = false;
-    this.earliest = performance.now() + MIN_GAP;
-    let wait = this.interval; // unless the page broke something below us
+  function arm(wait: number): void {
+    clearTimeout(timer);
+    if (state === 'running' && !paused && wait < Infinity) timer = setTimeout(() => step(), Math.max(0, wait));
+  }
+
+  /** Stops asking on behalf of the browser. */
+  function rest(): void {
+    clearTimeout(timer);
+    stream.close();
+  }
+
+  function retire(): void {
+    rest();
+    synced = false;
+    election.leave();
+  }
+
+  function drop(): void {
+    dropped = request !== undefined;
+    request?.abort();
+  }
+
+  function step(): void {
+    if (!stream.open) return void poll();
+    tell({ kind: 'alive', next: INTERVAL });
+    arm(INTERVAL);
+  }
+
+  async function poll(): Promise<void> {
+    stream.close();
+    const after = position.after;
+    request = new AbortController();
+    dropped = false;
+    earliest = clock() + MIN_GAP;
+    tell({ kind: 'alive', next: TIMEOUT });
+    let wait = INTERVAL; // unless the page broke something below us
     try {
-      const reply = await this.port.ask(after, this.request);
-      wait = this.dropped ? this.earliest - performance.now() : this.handle(reply, after);
+      const elapsed = knew === undefined ? undefined : Date.now() - knew;
+      const reply = await port.ask(after, elapsed, request);
+      wait = dropped ? earliest - clock() : handle(reply, after);
     } finally {
-      this.request = undefined;
-      this.arm(wait);
+      request = undefined;
+      arm(wait);
     }
   }
 
   /** Returns how long to wait before the next request. */
-  private handle(reply: Reply, after: string): number {
-    if (reply.kind === 'answer') return this.accept(reply, after);
-    if (reply.kind === 'unauthorized') return this.refuse();
-    if (reply.kind === 'unprocessable') this.position.stepBack();
-    return this.fail(reply.kind === 'failed' ? reply.retryAfter : 0);
+  function handle(reply: Reply, after: string): number {
+    if (reply.kind === 'answer') return accept(reply, after);
+    if (reply.kind === 'unauthorized') return refuse();
+    if (reply.kind === 'unprocessable') position.stepBack();
+    return fail(reply.kind === 'failed' ? reply.retryAfter : 0);
   }
 
-  private accept(reply: Reply & { kind: 'answer' }, after: string): number {
+  function accept(reply: Reply & { kind: 'answer' }, after: string): number {
     const { answer, interval, now, bare } = reply;
-    this.failures = 0;
-    this.told = false;
-    if (bare && this.position.opaque) {
+    reached();
+    if (bare && position.opaque) {
       // Sluice was taken out. The app takes our cursor for none and answers with its newest page: ask again, by id.
-      this.position.stepBack();
+      position.stepBack();
       return 0;
     }
     // The bare app answers with the newest of what follows an id: behind a full page there may be older items that it
     // never sends. Nothing here can find them; the gateway sends the oldest first and has_more.
-    this.port.deliver(answer.items, answer.reset || !after, now);
-    const moved = this.position.moveTo(answer); // only now: what was not shown is asked for again
-    if (answer.hasMore && moved && ++this.drained < DRAIN_MAX) return 0;
-    this.drained = 0;
-    return nextPoll(this.interval, interval, Math.random());
+    const moved = show(answer, now);
+    synced = true;
+    const wait = next(answer.hasMore && moved, reply.transport, interval);
+    tell({ kind: 'answer', after, at: position.after, answer, now, transport, next: wait });
+    return wait;
   }
 
-  private refuse(): number {
-    this.state = 'refused';
-    if (!this.told) this.port.unauthorized();
-    this.told = true;
-    return 0;
+  /** Shows what follows our place, and only then moves on: what was not shown is asked for again. */
+  function show(answer: Answer, now: number): boolean {
+    const after = position.after;
+    if (answer.items.length) schedule.active();
+    port.deliver({ items: answer.items, replay: answer.reset || !after, now, after, at: answer.cursor });
+    return position.moveTo(answer);
   }
 
-  private fail(retryAfter: number): number {
-    this.earliest = Math.max(this.earliest, performance.now() + retryAfter);
-    if (this.paused) return 0; // a hidden tab's network may be cut; the poll on return will tell
-    if (this.failures === 0) this.port.disconnected();
-    return backoff(this.failures++, retryAfter, Math.random());
+  function next(more: boolean, way: Transport, interval: number): number {
+    if (more && ++drained < DRAIN_MAX) return 0;
+    drained = 0;
+    if (!election.leading) return Infinity;
+    turn(way === 'sse' && openStream() ? 'sse' : 'poll');
+    return stream.open ? INTERVAL : schedule.next(interval);
   }
+
+  function openStream(): boolean {
+    const source = position.opaque && stream.wanted && port.open(position.after);
+    if (source) stream.use(source);
+    return stream.open;
+  }
+
+  function turn(to: Transport): void {
+    if (to === transport) return;
+    transport = to;
+    port.switched(to);
+  }
+
+  function received(item: Item, id: string): void {
+    const [after, now] = [position.after, Date.now()];
+    const answer = { items: [item], cursor: id || after, hasMore: false, reset: false };
+    reached();
+    show(answer, now);
+    tell({ kind: 'answer', after, at: position.after, answer, now, transport: 'sse', next: INTERVAL });
+  }
+
+  function reached(): void {
+    schedule.succeeded();
+    knew = Date.now();
+    if (link !== 'up') port.connected();
+    link = 'up';
+  }
+
+  function refuse(): number {
+    tell({ kind: 'refused', next: 0 });
+    state = 'refused';
+    rest();
+    election.withdraw();
+    if (link !== 'refused') port.unauthorized();
+    link = 'refused';
+    return Infinity;
+  }
+
+  function fail(retryAfter: number): number {
+    earliest = Math.max(earliest, clock() + retryAfter);
+    if (paused) return Infinity; // a hidden tab's network may be cut; the poll on return will tell
+    lose();
+    const wait = schedule.backoff(retryAfter);
+    tell({ kind: 'failed', next: wait });
+    return wait;
+  }
+
+  function lose(): void {
+    if (link !== 'down') port.disconnected();
+    link = 'down';
+  }
+
+  /** Tells the other tabs, if it is for us to tell. */
+  function tell(message: Message): void {
+    if (election.leading) election.post(message);
+  }
+
+  function hear(message: Message): void {
+    if (message.kind === 'ping') return tell({ kind: 'alive', next: TIMEOUT });
+    if (message.kind === 'active' && election.leading) return active();
+    if (election.leading) return;
+    if (message.kind === 'failed') lose();
+    if (message.kind === 'refused') refuse();
+    if (message.kind === 'answer') follow(message);
+  }
+
+  /** Takes over what the leader got. With a request under way it does not matter: the answer to that is newer. */
+  function follow(message: Message & { kind: 'answer' }): void {
+    if (state === 'refused') return resume(); // somebody has signed in
+    if (request) return;
+    turn(message.transport);
+    const after = position.after;
+    if (synced && after === message.after && after !== NOBODYS) {
+      reached();
+      show(message.answer, message.now);
+    } else if (after !== message.at) wake();
+    else reached();
+  }
+
+  return {
+    get running() {
+      return state === 'running';
+    },
+    get transport() {
+      return transport;
+    },
+    start, stop, pause, suspend, resume, wake, active, look,
+  };
 }

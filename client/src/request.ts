@@ -1,4 +1,5 @@
 import { parseAnswer, type Answer } from './items.js';
+import type { Transport } from './election.js';
 import { headerSeconds, TIMEOUT } from './schedule.js';
 
 /** How one poll ended. */
@@ -10,6 +11,8 @@ export type Reply =
       readonly interval: number;
       /** The server's clock, in milliseconds since 1970: it wrote `created_at`, and this machine's may be wrong. */
       readonly now: number;
+      /** Which way the server wants us to go. */
+      readonly transport: Transport;
       /** Nothing in the answer is Sluice's: it comes from the app itself. */
       readonly bare: boolean;
     }
@@ -22,19 +25,38 @@ export type Reply =
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** Polls once, within TIMEOUT. Never rejects; aborting `abort` from outside makes it end as failed. */
-export async function request(fetch: Fetch, url: string, version: string, abort: AbortController): Promise<Reply> {
+/** How to ask: the page's `fetch`, and what to say of us. */
+export interface Asker {
+  readonly fetch: Fetch;
+  /** The value of `Sluice-Client`. */
+  readonly client: string;
+}
+
+/**
+ * Polls once, within TIMEOUT. `elapsed`: milliseconds since the last success, told to the server so that it can tell
+ * what is late from what had to wait for us. Never rejects; aborting `abort` from outside makes it end as failed.
+ */
+export async function poll(asker: Asker, url: string, elapsed: number | undefined, abort: AbortController): Promise<Reply> {
+  const since: HeadersInit = elapsed === undefined ? {} : { 'Sluice-Elapsed': `${Math.max(0, Math.round(elapsed / 1000))}` };
+  return (await get(asker, url, since, abort, readReply)) ?? { kind: 'failed', retryAfter: 0 };
+}
+
+/** Whether the gateway at `url` says anything but to stay on the stream. Never rejects. */
+export async function saysPoll(asker: Asker, url: string): Promise<boolean> {
+  const config = await get(asker, url, {}, new AbortController(), (response) => response.json());
+  return !!config && config.transport !== 'sse';
+}
+
+/** Undefined when there was no answer in time, or none that can be read. */
+async function get<T>(
+  { fetch, client }: Asker, url: string, more: HeadersInit, abort: AbortController, read: (response: Response) => Promise<T>,
+): Promise<T | undefined> {
   const timer = setTimeout(() => abort.abort(), TIMEOUT);
   try {
-    return await readReply(
-      await fetch(url, {
-        credentials: 'include',
-        headers: { Accept: 'application/json', 'Sluice-Client': version },
-        signal: abort.signal,
-      }),
-    );
+    const headers = { Accept: 'application/json', 'Sluice-Client': client, ...more };
+    return await read(await fetch(url, { credentials: 'include', headers, signal: abort.signal }));
   } catch {
-    return { kind: 'failed', retryAfter: 0 };
+    return undefined;
   } finally {
     clearTimeout(timer);
   }
@@ -50,6 +72,7 @@ async function readReply(response: Response): Promise<Reply> {
     kind: 'answer',
     answer,
     interval: headerSeconds(headers.get('X-Poll-Interval')),
+    transport: headers.get('Sluice-Transport') === 'sse' ? 'sse' : 'poll',
     now: Date.parse(headers.get('Date') ?? '') || Date.now(),
     bare: !answer.cursor && !headers.has('X-Poll-Interval'),
   };

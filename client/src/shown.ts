@@ -1,5 +1,5 @@
 import { hashKey } from './hash.js';
-import type { Item } from './items.js';
+import { parseJSON, type Item } from './items.js';
 import type { Store } from './storage.js';
 
 // Name, format and size are the old page's, so that a tab can go back and forth between the two.
@@ -14,50 +14,54 @@ export interface History {
 }
 
 /** What this tab has shown already: the old page's keys survive a reload, the ids reach further back but do not. */
-export class Shown {
-  private readonly ids = new Set<string>();
-
-  constructor(private readonly page: History, private readonly store: Store) {}
-
+export interface Shown {
   /**
    * The items of a page that were not shown yet. It is decided for the whole page at once: were each item judged after
    * the one before was remembered, a page of repeats would push out, one by one, the very keys it is about to need.
    */
-  fresh(items: readonly Item[]): Item[] {
-    const keys = this.keys();
-    const here = new Set<string>();
-    const fresh = items.filter((item) => {
-      const repeated = here.has(item.id) || this.ids.has(item.id) || keys.has(keyOf(item));
-      here.add(item.id);
-      return !repeated;
-    });
-    here.forEach((id) => this.ids.delete(id)); // and back at the end, as the last to be forgotten
-    here.forEach((id) => this.ids.add(id));
-    trim(this.ids, Math.max(IDS_MAX, here.size));
-    return fresh;
-  }
-
+  fresh(items: readonly Item[]): Item[];
   /** Call it after the item was shown: a crash in between repeats it, and does not lose it. */
-  remember(item: Item): void {
-    const keys = this.keys();
-    keys.add(keyOf(item));
-    trim(keys, HISTORY_MAX);
-    this.store.set(HISTORY_KEY, JSON.stringify([...keys]));
-  }
+  remember(item: Item): void;
+}
 
+export function createShown(page: History, store: Store): Shown {
   /** Looked up each time: the old page's script may put its own set there, before or after us. */
-  private keys(): Set<string> {
-    return this.page.__notifiedIds instanceof Set ? this.page.__notifiedIds : (this.page.__notifiedIds = this.load());
+  function keys(): Set<string> {
+    return page.__notifiedIds instanceof Set ? page.__notifiedIds : (page.__notifiedIds = load());
   }
 
-  private load(): Set<string> {
-    try {
-      const saved: unknown = JSON.parse(this.store.get(HISTORY_KEY));
-      return new Set(Array.isArray(saved) ? saved.filter((key) => typeof key === 'string') : []);
-    } catch {
-      return new Set();
-    }
+  function load(): Set<string> {
+    const saved = parseJSON(store.get(HISTORY_KEY));
+    return new Set(Array.isArray(saved) ? saved.filter((key) => typeof key === 'string') : []);
   }
+
+  const isRepeat = createIds();
+  return {
+    fresh(items) {
+      const known = keys();
+      const repeated = isRepeat(items);
+      return items.filter((item, i) => !repeated[i] && !known.has(keyOf(item)));
+    },
+    remember(item) {
+      const known = keys();
+      known.add(keyOf(item));
+      trim(known, HISTORY_MAX);
+      store.set(HISTORY_KEY, JSON.stringify([...known]));
+    },
+  };
+}
+
+/** Tells of each item of a page whether its id was there before, in this page or an earlier one. */
+export function createIds(): (items: readonly Item[]) => boolean[] {
+  const ids = new Set<string>();
+  return (items) => {
+    const here = new Set<string>();
+    const repeated = items.map(({ id }) => here.has(id) || !here.add(id) || ids.has(id));
+    here.forEach((id) => ids.delete(id)); // and back at the end, as the last to be forgotten
+    here.forEach((id) => ids.add(id));
+    trim(ids, Math.max(IDS_MAX, here.size));
+    return repeated;
+  };
 }
 
 function keyOf(item: Item): string {

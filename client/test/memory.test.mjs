@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashKey } from '../.build/hash.js';
-import { Position } from '../.build/position.js';
-import { Shown } from '../.build/shown.js';
+import { createPosition } from '../.build/position.js';
+import { createShown } from '../.build/shown.js';
 import { safeStore } from '../.build/storage.js';
 import { FakeStorage } from './tab.mjs';
 
@@ -36,15 +36,15 @@ test('a position starts from the tab, else from the browser', () => {
     [{ [ID]: 't' }, { [ID]: 'b', [CURSOR]: 'B' }, 't'],
     [{ [CURSOR]: 'T' }, { [ID]: 'b', [CURSOR]: 'B' }, 'T'],
   ];
-  for (const [tab, browser, want] of cases) assert.equal(new Position(store(tab), store(browser)).after, want);
+  for (const [tab, browser, want] of cases) assert.equal(createPosition(store(tab), store(browser)).after, want);
 });
 
 test('a new tab keeps its start over a reload, however far others have got', () => {
   const [tab, browser] = [store(), store({ [ID]: 'a', [CURSOR]: 'A' })];
-  new Position(tab, browser);
-  new Position(store(), browser).moveTo(answer({ cursor: 'B' }, 'b'));
-  assert.equal(new Position(tab, browser).after, 'A');
-  assert.equal(new Position(store(), browser).after, 'B');
+  createPosition(tab, browser);
+  createPosition(store(), browser).moveTo(answer({ cursor: 'B' }, 'b'));
+  assert.equal(createPosition(tab, browser).after, 'A');
+  assert.equal(createPosition(store(), browser).after, 'B');
 });
 
 test('moveTo', () => {
@@ -58,7 +58,7 @@ test('moveTo', () => {
   ];
   for (const [name, reply, moved, id, cursor] of cases) {
     const stores = [store({ [ID]: 'a', [CURSOR]: 'A' }), store({ [ID]: 'a', [CURSOR]: 'A' })];
-    const position = new Position(...stores);
+    const position = createPosition(...stores);
     assert.equal(position.moveTo(reply), moved, name);
     assert.equal(position.after, cursor || id, name);
     assert.equal(position.opaque, cursor !== '', name);
@@ -68,7 +68,7 @@ test('moveTo', () => {
 
 test('stepBack goes to the id, then to nothing', () => {
   const [tab, browser] = [store(), store({ [ID]: 'a', [CURSOR]: 'A' })];
-  const position = new Position(tab, browser);
+  const position = createPosition(tab, browser);
   const seen = [position.after];
   position.stepBack();
   seen.push(position.after, browser.get(CURSOR));
@@ -86,7 +86,7 @@ const show = (shown, items) => {
 
 test('history has the old page\'s form, in both directions', () => {
   const [window, tab] = [{}, store({ [HISTORY]: JSON.stringify([hashKey('a:info:text'), 7]) })];
-  assert.deepEqual(show(new Shown(window, tab), [item('a'), item('b')]), ['b']);
+  assert.deepEqual(show(createShown(window, tab), [item('a'), item('b')]), ['b']);
   const keys = [hashKey('a:info:text'), hashKey('b:info:text')];
   assert.deepEqual(JSON.parse(tab.get(HISTORY)), keys);
   assert.deepEqual([...window.__notifiedIds], keys);
@@ -94,7 +94,7 @@ test('history has the old page\'s form, in both directions', () => {
 
 test('history that the old page holds is shared, even when it comes later', () => {
   const window = { __notifiedIds: new Set([hashKey('a:info:text')]) };
-  const shown = new Shown(window, store());
+  const shown = createShown(window, store());
   assert.deepEqual(show(shown, [item('a'), item('b')]), ['b']);
   window.__notifiedIds = new Set([hashKey('c:info:text')]);
   assert.deepEqual(show(shown, [item('c'), item('d')]), ['d']);
@@ -104,14 +104,14 @@ test('history that the old page holds is shared, even when it comes later', () =
 test('broken history is no history', () => {
   for (const saved of ['{', 'null', '7', '{"a":1}', '[null,{}]']) {
     const window = { __notifiedIds: 'junk' };
-    assert.deepEqual(show(new Shown(window, store({ [HISTORY]: saved })), [item('a')]), ['a'], saved);
+    assert.deepEqual(show(createShown(window, store({ [HISTORY]: saved })), [item('a')]), ['a'], saved);
     assert.equal(window.__notifiedIds.size, 1);
   }
 });
 
 test('history keeps the newest 200', () => {
   const [window, tab] = [{}, store()];
-  show(new Shown(window, tab), many(250));
+  show(createShown(window, tab), many(250));
   assert.equal(window.__notifiedIds.size, 200);
   assert.equal(JSON.parse(tab.get(HISTORY)).at(-1), hashKey('n249:info:text'));
   assert.equal(JSON.parse(tab.get(HISTORY))[0], hashKey('n50:info:text'));
@@ -119,12 +119,12 @@ test('history keeps the newest 200', () => {
 
 test('after a reload, new items in front of a page of repeats do not bring the repeats back', () => {
   const tab = store();
-  show(new Shown({}, tab), many(200));
-  assert.deepEqual(show(new Shown({}, tab), [item('late'), ...many(200)]), ['late']);
+  show(createShown({}, tab), many(200));
+  assert.deepEqual(show(createShown({}, tab), [item('late'), ...many(200)]), ['late']);
 });
 
 test('ids reach further back than the history', () => {
-  const shown = new Shown({}, store());
+  const shown = createShown({}, store());
   show(shown, many(1000));
   assert.deepEqual(show(shown, many(1000)), []);
   show(shown, many(1, 1000));
@@ -132,7 +132,7 @@ test('ids reach further back than the history', () => {
 });
 
 test('a repeated id is as good as new, and a page of any size is remembered', () => {
-  const shown = new Shown({}, store());
+  const shown = createShown({}, store());
   show(shown, many(1000));
   show(shown, many(1));
   show(shown, many(500, 1000));
@@ -142,7 +142,7 @@ test('a repeated id is as good as new, and a page of any size is remembered', ()
 });
 
 test('one page holds an item once, and an id counts whatever its text', () => {
-  const shown = new Shown({}, store());
+  const shown = createShown({}, store());
   assert.deepEqual(show(shown, [item('a'), item('a', 'other')]), ['a']);
   assert.deepEqual(show(shown, [item('a', 'third')]), []);
 });

@@ -11,10 +11,12 @@ const stored = (values) => {
   return storage;
 };
 
-/** A tab that has had its first answer, with the cursor c1. */
+/** A tab that has had its first answer, with the cursor c1, and polls again after a whole interval. */
 async function opened(options, headers) {
   const tab = new Tab(options);
+  tab.random = 1;
   await (await tab.request()).reply({ ...page(), cursor: 'c1' }, headers);
+  tab.random = 0.5;
   return tab;
 }
 
@@ -63,14 +65,16 @@ test('a second script tag does nothing', async () => {
 });
 
 test('options of the script tag', async () => {
-  const tab = new Tab({ dataset: { interval: '10', endpoint: '/other' } });
-  const first = await tab.request();
-  assert.equal(first.url, '/other?limit=50&resume=legacy');
-  await first.reply(page());
+  const tab = await opened({ dataset: { interval: '10', adaptive: 'false' } });
   await tab.advance(9_999);
   assert.equal(tab.requests.length, 1);
   await tab.advance(1);
   assert.equal(tab.requests.length, 2);
+  for (let i = 3; i < 30; i++) {
+    await tab.requests.at(-1).reply(page());
+    await tab.advance(10_000);
+    assert.equal(tab.requests.length, i, 'never rarer');
+  }
 });
 
 test('intervals that make no sense are five seconds', async () => {
@@ -84,7 +88,8 @@ test('intervals that make no sense are five seconds', async () => {
 });
 
 test('the server\'s interval counts when it is longer', async () => {
-  const tab = new Tab();
+  const tab = await opened({ dataset: { adaptive: 'false' } }, { 'X-Poll-Interval': '0' });
+  await tab.advance(5_000);
   for (const [header, wait] of [['2', 5_000], ['60', 60_000], ['99999999999', 3_600_000]]) {
     await (await tab.request()).reply(page(), { 'X-Poll-Interval': header });
     await tab.advance(wait - 1);
@@ -224,7 +229,7 @@ test('a listener may stop polling; the page it is in is still used', async () =>
 });
 
 test('one toast for an outage, one for the next', async () => {
-  const tab = await opened();
+  const tab = await opened({ dataset: { adaptive: 'false' } });
   const waits = [];
   await tab.advance(5_000);
   for (let i = 0; i < 8; i++) {

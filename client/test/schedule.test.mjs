@@ -1,29 +1,70 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { backoff, headerSeconds, nextPoll } from '../.build/schedule.js';
+import { afterEach, test } from 'node:test';
+import { createSchedule, headerSeconds } from '../.build/schedule.js';
 
-const almostOne = 1 - 2 ** -53;
-const between = (value, low, high, what) => assert.ok(value >= low - 1e-6 && value <= high + 1e-6, `${what}: ${value}`);
+const ALMOST_ONE = 1 - 2 ** -53;
+const [random, clock] = [Math.random, performance.now];
+let now = 0;
+performance.now = () => now;
+afterEach(() => { Math.random = random; });
+process.on('exit', () => { performance.now = clock; });
 
-test('nextPoll is the longer interval, give or take a tenth', () => {
-  for (const [own, server, want] of [[5000, 0, 5000], [5000, 5000, 5000], [5000, 60000, 60000], [10000, 5000, 10000], [5000, 1e15, 3600000]]) {
-    between(nextPoll(own, server, 0), want * 0.9, want * 0.9, 'shortest');
-    between(nextPoll(own, server, 0.5), want, want, 'middle');
-    between(nextPoll(own, server, almostOne), want * 1.1, want * 1.1, 'longest');
+const at = (value, action) => { Math.random = () => value; return action(); };
+const near = (value, want, what) => assert.ok(Math.abs(value - want) < 1e-6, `${what}: ${value} instead of ${want}`);
+/** A schedule whose first wait is over. */
+const going = (own = 5000, adaptive = true) => {
+  const schedule = createSchedule(own, adaptive);
+  schedule.next(0);
+  return schedule;
+};
+
+test('the first wait is anything up to the interval, and not too soon', () => {
+  for (const [value, want] of [[0, 1000], [0.1, 1000], [0.5, 5000], [ALMOST_ONE, 10000]]) {
+    near(at(value, () => createSchedule(5000, true).next(10000)), want, value);
   }
+});
+
+test('then it is the longer interval, give or take a tenth', () => {
+  for (const [own, server, want] of [[5000, 0, 5000], [5000, 60000, 60000], [10000, 5000, 10000], [5000, 1e15, 3600000], [0, 0, 5000], [NaN, 0, 5000]]) {
+    for (const [value, factor] of [[0, 0.9], [0.5, 1], [ALMOST_ONE, 1.1]]) near(at(value, () => going(own).next(server)), want * factor, own);
+  }
+});
+
+test('while nothing happens it grows to four times as much, and snaps back', () => {
+  Math.random = () => 0.5;
+  const schedule = going();
+  near(schedule.next(0), 5000, 'in the first minute');
+  now += 60_001;
+  near(schedule.next(0), 6250, 'after it');
+  for (let i = 0; i < 20; i++) schedule.next(0);
+  near(schedule.next(0), 20000, 'in the end');
+  near(schedule.next(60_000), 240_000, 'of the server\'s interval too');
+  assert.equal(schedule.active(), true);
+  near(schedule.next(0), 5000, 'somebody is there');
+  assert.equal(schedule.active(), false);
+});
+
+test('unless it may not', () => {
+  Math.random = () => 0.5;
+  const schedule = going(5000, false);
+  now += 3_600_000;
+  near(schedule.next(0), 5000, 'after an hour');
 });
 
 test('backoff is jitter over all of a growing range', () => {
-  for (const [failures, most] of [[0, 1000], [1, 2000], [2, 4000], [3, 8000], [4, 16000], [5, 30000], [6, 30000], [5000, 30000]]) {
-    assert.equal(backoff(failures, 0, 0), 500, `shortest after ${failures}`);
-    between(backoff(failures, 0, almostOne), most, most, `longest after ${failures}`);
-    between(backoff(failures, 0, 0.75), most * 0.75, most * 0.75, `in between after ${failures}`);
+  const most = [1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000];
+  for (const [value, factor] of [[ALMOST_ONE, 1], [0.75, 0.75]]) {
+    const schedule = going();
+    for (const range of most) near(at(value, () => schedule.backoff(0)), range * factor, range);
+    schedule.succeeded();
+    near(at(value, () => schedule.backoff(0)), 1000 * factor, 'after a success');
   }
+  for (const [, schedule] = [0, going()], range = [...most]; range.pop();) assert.equal(at(0, () => schedule.backoff(0)), 500);
 });
 
 test('Retry-After is the least, and spread too', () => {
-  assert.equal(backoff(0, 7000, 0), 7500);
-  between(backoff(1, 7000, almostOne), 9000, 9000, 'longest');
+  assert.equal(at(0, () => going().backoff(7000)), 7500);
+  near(at(ALMOST_ONE, () => going().backoff(7000)), 8000, 'longest');
 });
 
 test('headerSeconds', () => {

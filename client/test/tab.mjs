@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import vm from 'node:vm';
 
-const script = new vm.Script(readFileSync(new URL('../.build/client.js', import.meta.url), 'utf8'));
+const scripts = Object.fromEntries(['client', 'eventsource'].map((name) =>
+  [name, new vm.Script(readFileSync(new URL(`../.build/${name}.js`, import.meta.url), 'utf8'))]));
 
 /** The tab's clock starts here. */
 export const START = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -19,7 +20,11 @@ export class FakeStorage {
 class Target {
   #listeners = [];
   errors = [];
-  addEventListener(type, listener) { this.#listeners.push([type, listener]); }
+  addEventListener(type, listener, { signal } = {}) {
+    this.#listeners.push([type, listener]);
+    signal?.addEventListener('abort', () => { this.#listeners = this.#listeners.filter(([, other]) => other !== listener); });
+  }
+  get listeners() { return this.#listeners.length; }
   dispatchEvent(event) {
     for (const [type, listener] of this.#listeners) {
       if (type !== event.type) continue;
@@ -53,8 +58,128 @@ class Request {
 /** Lets everything run that waits for no timer. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
+/** What the tabs of one browser share: locks and channels, as the standards have them, in the tabs' common time. */
+export class Browser {
+  tabs = [];
+  local = new FakeStorage();
+  #held = new Map();
+  #queues = new Map();
+  #channels = new Set();
+
+  /** Moves all tabs' clocks together, step by step. */
+  async advance(ms, step = 100) {
+    let done = 0;
+    do {
+      const now = Math.min(step, ms - done);
+      await Promise.all(this.tabs.map((tab) => tab.advance(now)));
+      done += step;
+    } while (done < ms);
+  }
+
+  /** The LockManager of one tab. */
+  locksOf(tab) {
+    return { request: (name, { signal, steal }, callback) => new Promise((resolve, reject) => {
+      const claim = { tab, callback, resolve, reject };
+      if (steal) {
+        const holder = this.#held.get(name);
+        this.#held.delete(name);
+        holder?.reject(new DOMException('stolen', 'AbortError'));
+        return this.#grant(name, claim);
+      }
+      const queue = this.#queues.get(name) ?? [];
+      this.#queues.set(name, queue);
+      queue.push(claim);
+      signal?.addEventListener('abort', () => {
+        const at = queue.indexOf(claim);
+        if (at < 0) return;
+        queue.splice(at, 1);
+        reject(new DOMException('aborted', 'AbortError'));
+      });
+      this.#next(name);
+    }) };
+  }
+
+  #next(name) {
+    if (!this.#held.has(name) && this.#queues.get(name)?.length) this.#grant(name, this.#queues.get(name).shift());
+  }
+
+  #grant(name, claim) {
+    this.#held.set(name, claim);
+    queueMicrotask(async () => {
+      const result = await claim.callback({ name });
+      if (this.#held.get(name) !== claim) return;
+      this.#held.delete(name);
+      claim.resolve(result);
+      this.#next(name);
+    });
+  }
+
+  /** The tab that holds the lock. */
+  get leader() { return [...this.#held.values()][0]?.tab; }
+
+  /** The tab is gone at once, as when its renderer was killed. */
+  kill(tab) {
+    tab.kill();
+    for (const channel of this.#channels) if (channel.tab === tab) channel.close();
+    for (const [name, queue] of this.#queues) this.#queues.set(name, queue.filter((claim) => claim.tab !== tab));
+    for (const [name, claim] of this.#held) {
+      if (claim.tab !== tab) continue;
+      this.#held.delete(name);
+      this.#next(name);
+    }
+    this.tabs = this.tabs.filter((other) => other !== tab);
+  }
+
+  /** The BroadcastChannel of one tab. Messages are delivered to tabs that are not stopped. */
+  channelOf(tab) {
+    const channels = this.#channels;
+    return class {
+      constructor(name) {
+        Object.assign(this, { name, tab });
+        channels.add(this);
+      }
+      postMessage(data) {
+        if (!channels.has(this)) throw new DOMException('closed', 'InvalidStateError');
+        for (const other of channels) {
+          if (other === this || other.name !== this.name) continue;
+          const copy = structuredClone(data);
+          queueMicrotask(() => other.tab.task(() => channels.has(other) && other.onmessage?.({ data: copy })));
+        }
+      }
+      close() { channels.delete(this); }
+    };
+  }
+
+  channelsOf(tab) { return [...this.#channels].filter((channel) => channel.tab === tab).length; }
+}
+
+/** One EventSource of the browser that was opened; the test plays the server. */
+class Stream extends EventTarget {
+  static CONNECTING = 0;
+  static OPEN = 1;
+  static CLOSED = 2;
+  readyState = 0;
+  constructor(tab, url) {
+    super();
+    Object.assign(this, { url, at: tab.now });
+    this.params = new URL(url, 'http://app.test').searchParams;
+    tab.streams.push(this);
+  }
+  async opens() { this.readyState = 1; this.onopen?.({}); await settle(); }
+  /** Sends one item with the place after it. */
+  async sends(item, lastEventId) {
+    this.onmessage?.({ data: JSON.stringify({ type: 'notification.created', data: item }), lastEventId });
+    await settle();
+  }
+  /** It ends, or cannot be opened; the browser tries again, unless `closed`. */
+  async ends(closed = false) { this.readyState = closed ? 2 : 0; this.onerror?.({}); await settle(); }
+  close() { this.readyState = 2; }
+  get open() { return this.readyState !== 2; }
+}
+
 export class Tab {
   requests = [];
+  streams = [];
   events = [];
   triggers = [];
   elements = {};
@@ -63,18 +188,20 @@ export class Tab {
   #timers = new Map();
   #ids = 0;
 
-  constructor({ local = new FakeStorage(), session = new FakeStorage(), hidden = false, readyState = 'complete', dataset = {}, page = {} } = {}) {
-    Object.assign(this, { local, session });
+  constructor({ local = new FakeStorage(), session = new FakeStorage(), hidden = false, readyState = 'complete', dataset = {}, page = {}, browser, script = 'client' } = {}) {
+    if (browser) local = browser.local;
+    browser?.tabs.push(this);
+    Object.assign(this, { local, session, browser, script, now: browser?.tabs[0].now ?? 0 });
     this.window = Object.assign(new Target(), {
       localStorage: local, sessionStorage: session,
       fetch: (url, init) => this.#fetch(url, init),
       htmx: { trigger: (element, event) => this.#trigger(element, event) },
     }, page);
     this.document = Object.assign(new Target(), {
-      hidden, readyState, currentScript: { dataset }, querySelector: (selector) => this.elements[selector] ?? null,
+      hidden, readyState, currentScript: { dataset }, baseURI: 'http://app.test/page', querySelector: (selector) => this.elements[selector] ?? null,
     });
     this.window.document = this.document;
-    for (const name of ['toast', 'notification:created', 'notification:unauthorized', 'document:activity', 'job:activity']) {
+    for (const name of ['toast', 'notification:created', 'notification:unauthorized', 'document:activity', 'job:activity', 'sluice:transport']) {
       this.window.addEventListener(name, ({ detail }) => this.events.push([name, structuredClone(detail)]));
     }
     this.load();
@@ -83,17 +210,52 @@ export class Tab {
   /** Runs the script, as one script tag does. */
   load() {
     const { window, document } = this;
-    script.runInNewContext({
+    this.window.EventSource ??= this.#streamClass();
+    this.window.location = new URL('http://app.test/page');
+    scripts[this.script].runInNewContext({
       window, document, Set, AbortController, URLSearchParams, CustomEvent,
+      fetch: (...args) => window.fetch(...args),
       console: { error: (...args) => window.errors.push(args) },
       CSS: { escape: (text) => text.replace(/["\\]/g, '\\$&') },
       Math: Object.create(Math, { random: { value: () => this.random } }),
       Date: { parse: Date.parse, now: () => START + this.now },
       performance: { now: () => this.now },
-      setTimeout: (action, delay) => { this.#timers.set(++this.#ids, { action, at: this.now + delay }); return this.#ids; },
+      setTimeout: (action, delay = 0) => { this.#timers.set(++this.#ids, { action, at: this.now + delay }); return this.#ids; },
       clearTimeout: (id) => this.#timers.delete(id),
+      setInterval: (action, every) => { this.#timers.set(++this.#ids, { action, at: this.now + every, every }); return this.#ids; },
+      clearInterval: (id) => this.#timers.delete(id),
+      ...(this.browser && { navigator: { locks: this.browser.locksOf(this) }, BroadcastChannel: this.browser.channelOf(this) }),
+      get EventSource() { return window.EventSource; },
+      location: window.location, URL, EventTarget, Event, MessageEvent,
     });
   }
+
+  #streamClass() {
+    const tab = this;
+    return class EventSource extends Stream { constructor(url) { super(tab, url); } };
+  }
+
+  /** Runs something that the browser has for this tab, or keeps it for later while the tab is stopped. */
+  task(action) {
+    if (this.stopped) this.stopped.push(action);
+    else action();
+  }
+
+  /** Its process stands still: it holds what it holds, and nothing runs in it. */
+  halt() { this.stopped = []; }
+
+  /** It goes on where it was; what came due in between runs now. */
+  async wakeUp() {
+    const missed = this.stopped;
+    this.stopped = undefined;
+    missed.forEach((action) => action());
+    await this.advance(0);
+  }
+
+  /** A timer of the page's own. */
+  after(delay, action) { this.#timers.set(++this.#ids, { action, at: this.now + delay }); }
+
+  kill() { this.#timers.clear(); this.stopped = []; }
 
   #fetch(url, init) {
     const request = new Request(url, init, this.now);
@@ -110,16 +272,23 @@ export class Tab {
   /** Moves the clock, running what falls due on the way. */
   async advance(ms) {
     const end = this.now + ms;
-    for (;;) {
+    for (; !this.stopped;) {
       const [id, timer] = [...this.#timers].sort(([, a], [, b]) => a.at - b.at)[0] ?? [];
       if (!timer || timer.at > end) break;
-      this.#timers.delete(id);
       this.now = Math.max(this.now, timer.at);
+      if (timer.every) timer.at = this.now + timer.every;
+      else this.#timers.delete(id);
       timer.action();
       await settle();
     }
     this.now = end;
     await settle();
+  }
+
+  /** The machine sleeps: time goes on, and what falls due runs once, late. */
+  async sleep(ms) {
+    this.now += ms;
+    await this.advance(0);
   }
 
   /** The newest request, which is made first if it is due now. */

@@ -1,0 +1,48 @@
+import type { Poller } from './poller.js';
+import { now } from './schedule.js';
+
+// What happens to a page. No unload and no beforeunload: they would keep it out of the back/forward cache.
+
+/** How often to see whether the machine slept, and by how much a timer must be late for that. Milliseconds. */
+const TICK = 5_000;
+const ASLEEP = 10_000;
+/** Input is told no more often than this. */
+const INPUT_EVERY = 10_000;
+
+/** Tells the poller what happens to its page, until `end`. */
+export function follow(poller: Poller, end: AbortSignal): void {
+  const on = (target: EventTarget, names: string[], listener: (event: Event) => void) =>
+    names.forEach((name) => target.addEventListener(name, listener, { signal: end, capture: true }));
+  const look = () => (document.hidden ? poller.pause() : poller.resume());
+
+  on(document, ['visibilitychange', 'resume'], look);
+  on(document, ['freeze'], poller.suspend);
+  on(window, ['pagehide'], poller.suspend);
+  on(window, ['pageshow'], (event) => (event as PageTransitionEvent).persisted && look());
+  // Going offline is looked into as well: the user learns of it at once, and browsers are wrong about it at times.
+  on(window, ['online', 'offline'], poller.wake);
+  on(window, ['focus'], poller.look);
+  on(window, ['pointerdown', 'keydown', 'wheel'], seldom(poller.active));
+  watchSleep(poller.wake, end);
+  if (document.hidden) poller.pause();
+}
+
+function seldom(action: () => void): () => void {
+  let last = -Infinity;
+  return () => {
+    if (now() - last < INPUT_EVERY) return;
+    last = now();
+    action();
+  };
+}
+
+/** Connections that were open when a machine went to sleep are dead when it wakes, and timers may stand where they stood. */
+function watchSleep(woken: () => void, end: AbortSignal): void {
+  let last = Date.now();
+  const timer = setInterval(() => {
+    const late = Date.now() - last > TICK + ASLEEP;
+    last = Date.now();
+    if (late) woken();
+  }, TICK);
+  end.addEventListener('abort', () => clearInterval(timer));
+}

@@ -1,0 +1,223 @@
+// The client on the stream: it goes there when a poll says so, and comes back.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Browser, item, page, Tab } from './tab.mjs';
+
+const LOST = 'Live updates disconnected, retrying...';
+const SSE = { 'X-Poll-Interval': '5', 'Sluice-Transport': 'sse' };
+const POLL = { ...SSE, 'Sluice-Transport': 'poll' };
+
+/** A tab whose first poll has sent it to the stream, which is open. */
+async function streaming(options) {
+  const tab = new Tab(options);
+  await (await tab.request()).reply({ ...page('a'), cursor: 'c1' }, SSE);
+  await tab.streams[0]?.opens();
+  return tab;
+}
+const config = (tab, transport, status = 200) => tab.requests.at(-1).reply({ transport, poll_interval: 5, paused: false }, {}, status);
+const isConfig = ({ url }) => url === '/_sluice/config';
+const polls = (tab) => tab.requests.filter((request) => !isConfig(request));
+
+test('a poll that says sse opens the stream at the place it gave, and nothing polls any more', async () => {
+  const tab = await streaming();
+  assert.equal(tab.streams[0].url, '/api/stream?last_event_id=c1');
+  assert.equal(tab.window.sluice.transport, 'sse');
+  assert.deepEqual(tab.details('sluice:transport'), [{ transport: 'sse' }]);
+  await tab.advance(50_000);
+  assert.equal(tab.requests.length, 1);
+  assert.equal(tab.streams.length, 1);
+});
+
+test('what the stream brings is shown, kept as the place, and gone on from by polls', async () => {
+  const tab = await streaming();
+  await tab.streams[0].sends(item('b', { age: 9999 }), 'c2');
+  await tab.streams[0].sends(item('late'), 'c2'); // a repeat from behind the place, which has no id of its own
+  await tab.streams[0].sends(item('a'), 'c2');
+  assert.deepEqual(tab.created, ['a', 'b', 'late']);
+  assert.deepEqual(tab.toasts, ['text of a', 'text of b', 'text of late']);
+  assert.equal(tab.session.getItem('last_notification_cursor'), 'c2');
+  assert.equal(tab.local.getItem('last_notification_id'), 'b');
+  await tab.advance(1_000);
+  tab.happens('online');
+  assert.equal((await tab.request()).params.get('after_id'), 'c2');
+  assert.equal(tab.streams[0].open, false);
+});
+
+test('other events and nonsense on the stream are nothing', async () => {
+  const tab = await streaming();
+  for (const data of ['', '{', 'null', '{"type":"error","data":{"message":"x"}}', '{"type":"notification.created","data":{"id":7}}']) {
+    tab.streams[0].onmessage({ data, lastEventId: 'x' });
+  }
+  assert.deepEqual(tab.created, ['a']);
+  assert.equal(tab.session.getItem('last_notification_cursor'), 'c1');
+});
+
+test('it asks about every minute whether to poll again, and then polls at once', async () => {
+  const tab = await streaming();
+  for (let i = 0; i < 3; i++) {
+    await tab.advance(60_000);
+    assert.ok(isConfig(tab.requests.at(-1)));
+    await config(tab, 'sse');
+    assert.equal(tab.streams[0].open, true);
+  }
+  await tab.advance(60_000);
+  await config(tab, 'poll');
+  assert.equal(tab.streams[0].open, false);
+  await (await tab.request()).reply({ ...page('b'), cursor: 'c2' }, POLL);
+  assert.equal(tab.requests.at(-1).params.get('after_id'), 'c1');
+  assert.deepEqual(tab.details('sluice:transport'), [{ transport: 'sse' }, { transport: 'poll' }]);
+  const { length } = polls(tab);
+  await tab.advance(11_000);
+  assert.ok(polls(tab).length > length);
+  assert.equal(tab.streams.length, 1);
+});
+
+test('it asks when somebody looks at the page', async () => {
+  const tab = await streaming();
+  await tab.advance(1_000);
+  tab.happens('focus');
+  await tab.request();
+  assert.ok(isConfig(tab.requests.at(-1)));
+  await config(tab, 'poll');
+  assert.equal((await tab.request()).params.get('after_id'), 'c1');
+});
+
+test('a gateway that cannot say changes nothing; one that is gone, or a user who is, is found out by a poll', async () => {
+  const tab = await streaming();
+  await tab.advance(60_000);
+  await tab.requests.at(-1).fail();
+  assert.equal(tab.streams[0].open, true);
+  await tab.advance(60_000);
+  await config(tab, undefined, 401);
+  await (await tab.request()).refuse(401);
+  assert.deepEqual(tab.details('notification:unauthorized'), [null]);
+  assert.equal(tab.streams[0].open, false);
+});
+
+test('bounded ends are no outage', async () => {
+  const tab = await streaming();
+  for (let i = 0; i < 5; i++) {
+    await tab.streams[0].ends();
+    await tab.advance(2_000);
+    await tab.streams[0].opens();
+    assert.ok(isConfig(tab.requests.at(-1)), 'and a reason to ask');
+    await config(tab, 'sse');
+  }
+  assert.deepEqual(tab.toasts, ['text of a']);
+  assert.equal(tab.streams.length, 1);
+});
+
+test('a stream that does not come back is an outage if polls fail too: one toast, and back-off', async () => {
+  const tab = await streaming();
+  await tab.streams[0].ends();
+  await tab.streams[0].ends();
+  assert.equal(tab.streams[0].open, false);
+  await tab.advance(1_000);
+  await (await tab.request()).fail();
+  assert.deepEqual(tab.toasts, ['text of a', LOST]);
+  await tab.advance(1_000);
+  await tab.requests.at(-1).reply({ ...page('b'), cursor: 'c2' }, SSE);
+  assert.equal(tab.streams[1].url, '/api/stream?last_event_id=c2');
+  assert.deepEqual(tab.toasts, ['text of a', LOST, 'text of b']);
+});
+
+test('a stream that is refused is not asked for again for a minute; polls go on', async () => {
+  const tab = await streaming();
+  await tab.streams[0].ends(true);
+  await tab.advance(1_000);
+  for (let i = 0; i < 11; i++) {
+    assert.equal(tab.streams.length, 1);
+    await tab.requests.at(-1).reply(page(), SSE);
+    await tab.advance(5_000);
+  }
+  assert.equal(tab.window.sluice.transport, 'poll');
+  await tab.advance(5_000);
+  await tab.requests.at(-1).reply(page(), SSE);
+  await tab.advance(5_000);
+  await (await tab.request()).reply(page(), SSE);
+  assert.equal(tab.streams.length, 2);
+  assert.deepEqual(tab.toasts, ['text of a']);
+});
+
+test('a stream that never ends is dead, and so is every one after a sleep', async () => {
+  const tab = await streaming();
+  for (let i = 0; i < 5; i++) {
+    await tab.advance(60_000);
+    await config(tab, 'sse');
+  }
+  assert.equal(tab.streams[0].open, true);
+  await tab.advance(60_000);
+  assert.equal(tab.streams[0].open, false);
+  await tab.requests.at(-1).reply(page(), SSE);
+  assert.equal(tab.streams[1].open, true);
+  await tab.sleep(600_000);
+  assert.equal(tab.streams[1].open, false);
+  assert.equal(tab.requests.at(-1).open, true);
+});
+
+test('a backlog is polled before the stream is opened', async () => {
+  const tab = new Tab();
+  await (await tab.request()).reply({ ...page('a'), cursor: 'c1', has_more: true }, SSE);
+  assert.equal(tab.streams.length, 0);
+  await (await tab.request()).reply({ ...page('b'), cursor: 'c2' }, SSE);
+  assert.equal(tab.streams[0].url, '/api/stream?last_event_id=c2');
+});
+
+test('without a cursor of the gateway, or without EventSource, it goes on polling', async () => {
+  for (const [body, options] of [[page('a'), {}], [{ ...page('a'), cursor: 'c1' }, { page: { EventSource: false } }]]) {
+    const tab = new Tab(options);
+    await (await tab.request()).reply(body, SSE);
+    assert.equal(tab.streams.length, 0);
+    await tab.advance(5_000);
+    assert.equal(tab.requests.length, 2);
+    assert.equal(tab.window.sluice.transport, 'poll');
+  }
+});
+
+test('hidden, frozen and cached pages hold no stream', async () => {
+  for (const [away, back] of [
+    [(tab) => tab.hide(), (tab) => tab.show()],
+    [(tab) => tab.document.dispatchEvent(new Event('freeze')), (tab) => tab.document.dispatchEvent(new Event('resume'))],
+    [(tab) => tab.happens('pagehide'), (tab) => tab.happens('pageshow', { persisted: true })],
+    [(tab) => tab.window.sluice.stop(), (tab) => tab.window.sluice.start()],
+  ]) {
+    const tab = await streaming();
+    away(tab);
+    assert.equal(tab.streams[0].open, false);
+    await tab.advance(600_000);
+    assert.equal(tab.requests.length, 1);
+    back(tab);
+    await (await tab.request()).reply({ ...page('b'), cursor: 'c2' }, SSE);
+    assert.equal(tab.streams[1].url, '/api/stream?last_event_id=c2');
+    assert.deepEqual(tab.created, ['a', 'b']);
+  }
+});
+
+test('only the leader holds the stream; the others show what it brings', async () => {
+  const browser = new Browser();
+  const tabs = [];
+  for (let i = 0; i < 3; i++) {
+    const tab = new Tab({ browser });
+    await (await tab.request()).reply({ ...page('a'), cursor: 'c1' }, SSE);
+    tabs.push(tab);
+  }
+  const [leader, ...others] = tabs;
+  await leader.streams[0].opens();
+  await leader.streams[0].sends(item('b'), 'c2');
+  await leader.streams[0].sends(item('late'), 'c2');
+  await browser.advance(40_000, 1_000);
+  tabs.forEach((tab) => assert.deepEqual(tab.created, ['a', 'b', 'late']));
+  assert.equal(browser.leader, leader, 'it is heard of while nothing happens');
+  others.forEach((tab) => {
+    assert.equal(tab.streams.length, 0);
+    assert.equal(tab.requests.length, 1);
+    assert.equal(tab.window.sluice.transport, 'sse');
+  });
+  leader.hide();
+  assert.equal(leader.streams[0].open, false);
+  await browser.advance(1_000);
+  assert.notEqual(browser.leader, leader);
+  await browser.leader.requests.at(-1).reply(page(), SSE);
+  assert.equal(browser.leader.streams[0].url, '/api/stream?last_event_id=c2');
+});
