@@ -55,6 +55,30 @@ export class Tab {
     await expect.poll(async () => (await this.seen('visibility')).at(-1)).toBe('hidden');
   }
 
+  /** How the client says it gets its items. */
+  async transport() {
+    return this.page.evaluate(() => window.sluice.transport);
+  }
+
+  /** Freezes the tab, which has to be hidden, or lets it go on. */
+  async freeze(state = 'frozen') {
+    const devtools = await this.page.context().newCDPSession(this.page);
+    await devtools.send('Page.enable');
+    await devtools.send('Page.setWebLifecycleState', { state });
+    await devtools.detach();
+  }
+
+  /** Stops the tab's scripts and timers where they stand. Nothing can be asked of it until they go on. */
+  async halt() {
+    this.debugger = await this.page.context().newCDPSession(this.page);
+    await this.debugger.send('Debugger.enable');
+    await this.debugger.send('Debugger.pause');
+  }
+
+  async goOn() {
+    await this.debugger.detach(); // nobody is there to be paused for
+  }
+
   async show() {
     await this.page.bringToFront();
   }

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { test as base, chromium, expect } from '@playwright/test';
 import { Program } from './process.mjs';
 import { Tab } from './tab.mjs';
+import { Wire } from './wire.mjs';
 
 // Each worker has a loopback address to itself: a port stays free while what listens on it is stopped for a while.
 const HOST = `127.0.0.${10 + Number(process.env.TEST_PARALLEL_INDEX)}`;
@@ -73,8 +74,16 @@ export class World {
     await this.startSluice();
   }
 
+  /** Puts a network between browser and gateway: pages that are opened from now on go through it. */
+  async putWire() {
+    this.wire = new Wire();
+    await this.wire.open(HOST, this.settings.listen);
+    this.url = `http://${this.wire.address}`;
+  }
+
   /** Ends everything, also what has not started as it should. */
   async stop() {
+    this.wire?.close();
     await this.browser?.close();
     await Promise.all(this.programs.map((program) => program.stop('SIGKILL')));
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
