@@ -178,6 +178,15 @@ export class World {
     return tab;
   }
 
+  /** Puts the drop-in before the old page's own scripts, as one script tag does. */
+  async useDropIn() {
+    await this.context.route('**/dashboard/old', async (route) => {
+      const response = await route.fetch();
+      const tag = '<script src="/_sluice/eventsource.js" data-interval="1"></script>';
+      await route.fulfill({ response, body: (await response.text()).replace('<head>', `<head>${tag}`) });
+    });
+  }
+
   async openWindow() {
     const opened = this.context.waitForEvent('page');
     const devtools = await this.browser.newBrowserCDPSession();
