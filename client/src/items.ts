@@ -27,7 +27,7 @@ export interface Answer {
 /** Reads the body of an answer; leaves out malformed items and throws when there is no list of them at all. */
 export function parseAnswer(body: unknown): Answer {
   const { notifications, cursor, has_more, reset } = asObject(body);
-  if (!Array.isArray(notifications)) throw new TypeError('answer without a list of notifications');
+  if (!Array.isArray(notifications)) throw new TypeError('no notifications');
   const items = notifications.map(parseItem).filter((item): item is Item => item !== null);
   return { items: items.reverse(), cursor: asString(cursor), hasMore: has_more === true, reset: reset === true };
 }

@@ -22,7 +22,7 @@ export function follow(poller: Poller, end: AbortSignal): void {
   // Going offline is looked into as well: the user learns of it at once, and browsers are wrong about it at times.
   on(window, ['online', 'offline'], poller.wake);
   on(window, ['focus'], poller.look);
-  on(window, ['pointerdown', 'keydown', 'wheel'], seldom(poller.active));
+  on(window, ['pointerdown', 'keydown'], seldom(poller.active));
   watchSleep(poller.wake, end);
   if (document.hidden) poller.pause();
 }

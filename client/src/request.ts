@@ -37,7 +37,7 @@ export interface Asker {
  * what is late from what had to wait for us. Never rejects; aborting `abort` from outside makes it end as failed.
  */
 export async function poll(asker: Asker, url: string, elapsed: number | undefined, abort: AbortController): Promise<Reply> {
-  const since: HeadersInit = elapsed === undefined ? {} : { 'Sluice-Elapsed': `${Math.max(0, Math.round(elapsed / 1000))}` };
+  const since: HeadersInit = elapsed === undefined ? {} : { 'Sluice-Elapsed': `${Math.round(elapsed / 1000)}` };
   return (await get(asker, url, since, abort, readReply)) ?? { kind: 'failed', retryAfter: 0 };
 }
 

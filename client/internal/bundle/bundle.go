@@ -51,7 +51,7 @@ func Modules(dir, out, version string) error {
 // settings are those that the script and its tested parts must have in common.
 func settings(version string) api.BuildOptions {
 	return api.BuildOptions{
-		Target:   api.ES2022,
+		Target:   api.ES2020,
 		Charset:  api.CharsetUTF8,
 		Define:   map[string]string{"SLUICE_VERSION": fmt.Sprintf("%q", version)},
 		LogLevel: api.LogLevelSilent,
