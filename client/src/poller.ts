@@ -156,7 +156,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
 
   function arm(wait: number): void {
     clearTimeout(timer);
-    if (state === 'running' && !paused && wait < Infinity) timer = setTimeout(() => step(), Math.max(0, wait));
+    if (state === 'running' && !paused && wait < Infinity) timer = setTimeout(poll, Math.max(0, wait));
   }
 
   /** Stops asking on behalf of the browser. */
@@ -176,19 +176,12 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     request?.abort();
   }
 
-  function step(): void {
-    if (!stream.open) return void poll();
-    tell({ kind: 'alive', next: INTERVAL });
-    arm(INTERVAL);
-  }
-
   async function poll(): Promise<void> {
     stream.close();
     const after = position.after;
     request = new AbortController();
     dropped = false;
     earliest = clock() + MIN_GAP;
-    tell({ kind: 'alive', next: TIMEOUT });
     let wait = INTERVAL; // unless the page broke something below us
     try {
       const elapsed = knew === undefined ? undefined : Date.now() - knew;
@@ -200,7 +193,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     }
   }
 
-  /** Returns how long to wait before the next request. */
+  /** Returns how long to wait before the next request; for ever, when it is not for us to ask. */
   function handle(reply: Reply, after: string): number {
     if (reply.kind === 'answer') return accept(reply, after);
     if (reply.kind === 'unauthorized') return refuse();
@@ -221,7 +214,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     const moved = show(answer, now);
     synced = true;
     const wait = next(answer.hasMore && moved, reply.transport, interval);
-    tell({ kind: 'answer', after, at: position.after, answer, now, transport, next: wait });
+    tell({ kind: 'answer', after, at: position.after, answer, now, transport, next: stream.open ? INTERVAL : wait });
     return wait;
   }
 
@@ -238,7 +231,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     drained = 0;
     if (!election.leading) return Infinity;
     turn(way === 'sse' && openStream() ? 'sse' : 'poll');
-    return stream.open ? INTERVAL : schedule.next(interval);
+    return stream.open ? Infinity : schedule.next(interval);
   }
 
   function openStream(): boolean {
@@ -306,10 +299,9 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     if (message.kind === 'answer') follow(message);
   }
 
-  /** Takes over what the leader got. With a request under way it does not matter: the answer to that is newer. */
+  /** Takes over what the leader got, if it continues from where we are; otherwise a poll of our own does. */
   function follow(message: Message & { kind: 'answer' }): void {
     if (state === 'refused') return resume(); // somebody has signed in
-    if (request) return;
     turn(message.transport);
     const after = position.after;
     if (synced && after === message.after && after !== NOBODYS) {

@@ -214,6 +214,28 @@ test('only the leader holds the stream; the others show what it brings', async (
     assert.equal(tab.requests.length, 1);
     assert.equal(tab.window.sluice.transport, 'sse');
   });
+  leader.halt();
+  await browser.advance(20_000);
+  assert.notEqual(browser.leader, leader);
+  assert.equal(leader.streams[0].open, true);
+  await leader.wakeUp();
+  assert.equal(leader.streams[0].open, false, 'one that hung gives up its stream');
+  browser.kill(browser.leader);
+  browser.kill(browser.leader);
+  await browser.advance(1_000);
+  assert.equal(browser.leader, leader);
+  await leader.requests.at(-1).reply(page(), SSE);
+  assert.equal(leader.streams[1].url, '/api/stream?last_event_id=c2');
+});
+
+test('a leader that goes away closes its stream, and the next one opens its own', async () => {
+  const browser = new Browser();
+  for (let i = 0; i < 2; i++) {
+    const tab = new Tab({ browser });
+    await (await tab.request()).reply({ ...page('a'), cursor: 'c2' }, SSE);
+  }
+  const { leader } = browser;
+  await leader.streams[0].opens();
   leader.hide();
   assert.equal(leader.streams[0].open, false);
   await browser.advance(1_000);

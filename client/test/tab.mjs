@@ -83,7 +83,7 @@ export class Browser {
       if (steal) {
         const holder = this.#held.get(name);
         this.#held.delete(name);
-        holder?.reject(new DOMException('stolen', 'AbortError'));
+        holder?.tab.task(() => holder.reject(new DOMException('stolen', 'AbortError')));
         return this.#grant(name, claim);
       }
       const queue = this.#queues.get(name) ?? [];
@@ -139,6 +139,7 @@ export class Browser {
         channels.add(this);
       }
       postMessage(data) {
+        if (this.tab.killed) return;
         if (!channels.has(this)) throw new DOMException('closed', 'InvalidStateError');
         for (const other of channels) {
           if (other === this || other.name !== this.name) continue;
@@ -255,7 +256,7 @@ export class Tab {
   /** A timer of the page's own. */
   after(delay, action) { this.#timers.set(++this.#ids, { action, at: this.now + delay }); }
 
-  kill() { this.#timers.clear(); this.stopped = []; }
+  kill() { this.#timers.clear(); this.stopped = []; this.killed = true; }
 
   #fetch(url, init) {
     const request = new Request(url, init, this.now);

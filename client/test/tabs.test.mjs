@@ -131,15 +131,56 @@ test('a leader that hangs is replaced after a silence, and gives way when it is 
   await pass(browser, 11_000);
   assert.equal(hung.requests.length, length, 'it polls no more');
   for (const tab of browser.tabs) assert.deepEqual(tab.created, ['a', 'b']);
+  for (const tab of browser.tabs) if (tab !== hung) browser.kill(tab);
+  await pass(browser, 1_250);
+  assert.equal(browser.leader, hung, 'and is there when it is needed');
 });
 
-test('tabs that slept with their leader ask it before they take its place', async () => {
+test('of several tabs that miss their leader one takes its place, and the others see that it did', async () => {
+  const browser = await browserWith(5);
+  const hung = browser.leader;
+  browser.tabs.forEach((tab, i) => { tab.random = i / 5; });
+  hung.halt();
+  const leaders = new Set();
+  for (let i = 0; i < 30; i++) {
+    await pass(browser, 500);
+    leaders.add(browser.leader);
+  }
+  assert.equal(leaders.size, 2);
+});
+
+test('tabs that slept ask their leader before they take its place', async () => {
+  const rare = { 'X-Poll-Interval': '60' };
   const browser = await browserWith(4);
   const { leader } = browser;
-  for (const tab of others(browser)) await tab.sleep(600_000); // they wake first, and its silence was long
-  await leader.sleep(600_000);
-  await pass(browser, 30_000);
+  await pass(browser, 10_000, rare);
+  for (const tab of others(browser)) await tab.sleep(300_000);
+  await browser.advance(10_000); // the leader has nothing to say by itself
   assert.equal(browser.leader, leader);
+});
+
+test('a lead that comes after a tab was hidden goes to the next', async () => {
+  const browser = await browserWith(2);
+  const [first, second] = browser.tabs;
+  first.hide();
+  second.hide();
+  await pass(browser, 1_000);
+  first.show();
+  first.hide(); // before the browser could tell it
+  second.show();
+  await pass(browser, 250);
+  assert.equal(browser.leader, second);
+});
+
+test('a tab that has had no answer of its own takes nothing: who is signed in may have changed since', async () => {
+  const browser = await browserWith(2);
+  const late = new Tab({ browser }); // its place is what others have left in the browser's storage
+  await (await late.request()).refuse(503, { 'Retry-After': '20' }); // its next try is far
+  browser.news.push('of somebody');
+  while (!browser.leader.requests.at(-1).open) await browser.advance(100);
+  await browser.leader.requests.at(-1).reply(answer(browser, 'c1'));
+  assert.deepEqual(late.created, []);
+  assert.equal(late.session.getItem('last_notification_cursor'), 'c1');
 });
 
 test('a slow answer is no silence', async () => {
@@ -179,25 +220,42 @@ test('signed out: every tab says so once, none asks, and all go on when one find
   browser.news.push('a');
   browser.tabs[2].happens('focus');
   await pass(browser, 6_000);
-  browser.tabs.forEach((tab) => assert.deepEqual(tab.created, ['a']));
+  browser.tabs.forEach((tab) => {
+    assert.deepEqual(tab.created, ['a']);
+    assert.equal(tab.window.sluice.running, true);
+  });
 });
 
-test('a tab takes nothing that does not continue from its own place', async () => {
-  const browser = await browserWith(3);
-  const tab = others(browser)[0];
+test('a tab takes nothing that does not continue from its own place, and asks by itself', async () => {
+  const browser = await browserWith(2);
+  const [tab] = others(browser);
+  browser.news.push('a');
+  await browser.advance(1_000);
+  tab.hide();
+  tab.show();
+  await serve(browser); // it is further than the leader
+  browser.news.push('b');
   const { length } = tab.requests;
-  browser.news.push('a', 'b');
-  const late = new Tab({ browser }); // its first answer is under way while the leader's comes
   while (!browser.leader.requests.at(-1).open) await browser.advance(100);
-  const mine = await late.request();
   await browser.leader.requests.at(-1).reply(answer(browser, 'c1'));
+  assert.deepEqual(tab.created, ['a']);
+  await pass(browser, 1_250);
   assert.deepEqual(tab.created, ['a', 'b']);
-  assert.deepEqual(late.created, []);
-  await mine.reply(answer(browser, 'c1'));
-  assert.deepEqual(late.created, ['a', 'b']);
+  assert.deepEqual(tab.requests.slice(length).map(({ params }) => params.get('after_id')), ['c2']);
+});
+
+test('who knows already what the leader got does not ask again', async () => {
+  const browser = await browserWith(2);
+  const [tab] = others(browser);
+  await browser.advance(1_000);
+  browser.news.push('a');
+  tab.hide();
+  tab.show();
+  await serve(browser);
+  const { length } = tab.requests;
   await pass(browser, 20_000);
   assert.equal(tab.requests.length, length);
-  assert.equal(late.requests.length, 1);
+  browser.tabs.forEach(({ created }) => assert.deepEqual(created, ['a']));
 });
 
 test('the place before the first item is nobody\'s: a tab finds out by itself whose the next one is', async () => {
@@ -215,7 +273,7 @@ test('the place before the first item is nobody\'s: a tab finds out by itself wh
   await browser.advance(1_000);
   assert.deepEqual(leader.created, ['of somebody']);
   assert.deepEqual(other.created, []);
-  assert.equal(other.requests.at(-1).params.get('after_id'), '0');
+  assert.deepEqual(other.requests.map(({ params }) => params.get('after_id')), ['0', '0']);
 });
 
 test('somebody who uses any of the tabs brings rare polls back', async () => {
