@@ -28,7 +28,12 @@ func TestGuaranteesNameTheirTests(t *testing.T) {
 			t.Errorf("docs/guarantees.md names %s, which does not exist", m[1])
 		}
 	}
-	for _, m := range regexp.MustCompile("`(e2e/[^`]+)`").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("[|,] \"([^\"\n]+)\"").FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(strings.ReplaceAll(tests, `\'`, `'`), "'"+m[1]+"'") {
+			t.Errorf("docs/guarantees.md names the test %q, which does not exist", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("`((?:e2e|client)/[^`]+)`").FindAllStringSubmatch(string(text), -1) {
 		if _, err := os.Stat(m[1]); err != nil {
 			t.Error(err)
 		}
@@ -44,7 +49,7 @@ func allTests() (string, error) {
 			return err
 		case d.Name() == "node_modules":
 			return fs.SkipDir
-		case strings.HasSuffix(path, "_test.go"):
+		case strings.HasSuffix(path, "_test.go"), strings.HasSuffix(path, ".test.mjs"), strings.HasSuffix(path, ".spec.mjs"):
 			text, err := os.ReadFile(path)
 			all.Write(text)
 			return err
