@@ -17,8 +17,9 @@ export type Show = Omit<Port, 'ask' | 'askToPoll' | 'open'>;
 /** Ties a poller to its page, its server and its memory. `limit` is the size of a page, `interval` is in milliseconds. */
 export function connect(
   show: Show, limit: string, asker: Asker, stores: { tab: Store; browser: Store },
-  { interval = INTERVAL, adaptive = true, Source = globalThis.EventSource }: { interval?: number; adaptive?: boolean; Source?: typeof EventSource },
+  { interval = INTERVAL, adaptive = true }: { interval?: number; adaptive?: boolean },
 ): Connection {
+  const Source = globalThis.EventSource; // the drop-in is about to replace it
   const port: Port = {
     ...show,
     ask(after, elapsed, abort) {

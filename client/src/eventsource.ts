@@ -40,7 +40,10 @@ const connection = connect({
     items.forEach((item, i) => {
       if (repeated[i]) return;
       const init = { data: envelope(item), lastEventId: i < items.length - 1 ? after : at || after, origin: location.origin };
-      all().forEach((source) => source.state === OPEN && source.target.dispatchEvent(new MessageEvent('message', init)));
+      all().forEach((source) => {
+        open(source); // it was about to
+        if (source.state === OPEN) source.target.dispatchEvent(new MessageEvent('message', init));
+      });
     });
   },
   connected() {
@@ -57,7 +60,7 @@ const connection = connect({
     announceUnauthorized(window);
   },
   switched() {},
-}, LIMIT, asker, stores, { interval, Source: Native });
+}, LIMIT, asker, stores, { interval });
 
 /** A copy: what the page opens in a handler is not meant. */
 function all(): Source[] {

@@ -151,7 +151,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   }
 
   async function askToPoll(): Promise<void> {
-    if (stream.open && (await port.askToPoll()) && stream.open) wake();
+    if (stream.open && (await port.askToPoll())) wake();
   }
 
   function arm(wait: number): void {
@@ -177,7 +177,6 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   }
 
   async function poll(): Promise<void> {
-    stream.close();
     const after = position.after;
     request = new AbortController();
     dropped = false;

@@ -151,8 +151,9 @@ test('signed out: closed once, and silence until somebody is signed in again', a
   await tab.advance(5_000);
   await tab.requests.at(-1).refuse(401);
   await tab.advance(2_000);
-  await tab.requests.at(-1).refuse(401); // the page's new EventSource asks once
   const { length } = tab.requests;
+  assert.equal(length, 3);
+  await tab.requests.at(-1).refuse(401); // the page's new EventSource asks once
   await tab.advance(3_600_000);
   assert.equal(tab.requests.length, length);
   assert.equal(seen.toasts, 1);
@@ -181,6 +182,42 @@ test('close ends it, and the last one ends the polls; a later one goes on from t
   assert.equal((await tab.request()).params.get('after_id'), 'c2');
   await tab.requests.at(-1).reply({ ...page('c'), cursor: 'c3' });
   assert.deepEqual(third.log, ['open', 'c']);
+});
+
+test('one that is about to open when something comes opens for it', async () => {
+  const { tab, source } = await opened();
+  await tab.advance(5_000);
+  const second = listen(tab);
+  await tab.requests.at(-1).reply({ ...page('b'), cursor: 'c2' });
+  assert.deepEqual([source.log, second.log], [['open', 'a', 'b'], ['open', 'b']]);
+  await tab.advance(1_000);
+  assert.deepEqual(second.log, ['open', 'b']);
+});
+
+test('a page that opens another in its error handler is not told of the same error again', async () => {
+  const tab = dropIn();
+  let opened = 0;
+  const open = () => {
+    const source = new tab.window.EventSource('/api/stream');
+    if (++opened > 10) return;
+    source.onerror = () => { source.close(); open(); };
+  };
+  open();
+  await (await tab.request()).fail();
+  assert.equal(opened, 2);
+});
+
+test('a handler that is replaced is replaced', async () => {
+  const { tab, source } = await opened();
+  const seen = [];
+  source.onmessage = () => seen.push('old');
+  source.onmessage = () => seen.push('new');
+  await tab.advance(5_000);
+  await tab.requests.at(-1).reply({ ...page('b'), cursor: 'c2' });
+  source.onmessage = null;
+  await tab.advance(5_000);
+  await tab.requests.at(-1).reply({ ...page('c'), cursor: 'c3' });
+  assert.deepEqual(seen, ['new']);
 });
 
 test('one closed before it opens says nothing', async () => {

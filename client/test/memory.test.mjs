@@ -52,7 +52,7 @@ test('moveTo', () => {
     ['items and cursor', answer({ cursor: 'C' }, 'c', 'd'), true, 'd', 'C'],
     ['empty', answer(), false, 'a', 'A'],
     ['empty with a cursor', answer({ cursor: 'C' }), true, 'a', 'C'],
-    ['the same cursor', answer({ cursor: 'A' }, 'x'), false, 'x', 'A'],
+    ['repeats from behind the place', answer({ cursor: 'A' }, 'x'), false, 'a', 'A'],
     ['items of the bare app', answer({}, 'c'), true, 'c', ''],
     ['empty reset', answer({ reset: true, cursor: '0' }), true, '', '0'],
   ];
@@ -63,7 +63,18 @@ test('moveTo', () => {
     assert.equal(position.after, cursor || id, name);
     assert.equal(position.opaque, cursor !== '', name);
     if (moved) for (const { get } of stores) assert.deepEqual([get(ID), get(CURSOR)], [id, cursor], name);
+    if (cursor) position.stepBack();
+    assert.equal(position.after, id, name);
   }
+});
+
+test('a place on the way through a backlog is the tab\'s own', () => {
+  const [tab, browser] = [store(), store({ [ID]: 'a', [CURSOR]: 'A' })];
+  const position = createPosition(tab, browser);
+  position.moveTo(answer({ cursor: 'B', hasMore: true }, 'b'));
+  assert.deepEqual([tab.get(CURSOR), browser.get(CURSOR)], ['B', 'A']);
+  position.moveTo(answer({ cursor: 'C' }, 'c'));
+  assert.deepEqual([tab.get(CURSOR), browser.get(CURSOR)], ['C', 'C']);
 });
 
 test('stepBack goes to the id, then to nothing', () => {

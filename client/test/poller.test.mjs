@@ -246,6 +246,75 @@ test('one toast for an outage, one for the next', async () => {
   assert.deepEqual(tab.toasts, [LOST, LOST]);
 });
 
+test('stopped and started in an outage, it is the same outage', async () => {
+  const tab = await opened();
+  await tab.advance(5_000);
+  await tab.requests.at(-1).fail();
+  tab.window.sluice.stop();
+  tab.window.sluice.start();
+  await tab.advance(1_000);
+  await tab.requests.at(-1).fail();
+  assert.deepEqual(tab.toasts, [LOST]);
+});
+
+test('going offline is looked into at once', async () => {
+  const tab = await opened();
+  await tab.advance(2_000);
+  tab.happens('offline');
+  await (await tab.request()).fail();
+  assert.equal(tab.requests.length, 2);
+  assert.deepEqual(tab.toasts, [LOST]);
+});
+
+test('after a sleep it polls at once, wherever its timers stand', async () => {
+  const tab = await opened({ dataset: { interval: '3600' } });
+  await tab.sleep(60_000);
+  assert.equal(tab.requests.length, 2);
+});
+
+test('every poll but the first says how long ago the last success was', async () => {
+  const tab = new Tab({ dataset: { adaptive: 'false' } });
+  const elapsed = () => tab.requests.at(-1).init.headers['Sluice-Elapsed'];
+  await (await tab.request()).reply(page());
+  assert.equal(elapsed(), undefined);
+  await tab.advance(2_500);
+  assert.equal(elapsed(), '3');
+  await tab.requests.at(-1).fail();
+  await tab.advance(1_000);
+  assert.equal(elapsed(), '3');
+  await tab.requests.at(-1).reply(page());
+  tab.hide();
+  await tab.advance(600_000);
+  tab.show();
+  await tab.request();
+  assert.equal(elapsed(), '600');
+});
+
+test('news makes rare polls frequent again', async () => {
+  const tab = await opened();
+  let last = 0;
+  for (let i = 0; i < 20; i++) {
+    while (!tab.requests.at(-1).open) await tab.advance(250);
+    last = tab.now;
+    await tab.requests.at(-1).reply(i < 19 ? page() : { ...page('a'), cursor: 'c2' });
+  }
+  const { length } = tab.requests;
+  await tab.advance(5_000);
+  assert.equal(tab.requests.length, length + 1);
+});
+
+test('stopped, it leaves nothing behind', async () => {
+  const tab = await opened();
+  tab.window.sluice.stop();
+  assert.equal(tab.timers, 0);
+  const listeners = () => [tab.window.listeners, tab.document.listeners];
+  const before = listeners();
+  tab.window.sluice.start();
+  assert.notDeepEqual(listeners(), before);
+  tab.window.sluice.stop();
+  assert.deepEqual(listeners(), before);
+});
+
 test('every kind of nonsense is a failure', async () => {
   for (const body of ['<html>', null, {}, { notifications: 'x' }]) {
     const tab = new Tab();

@@ -31,11 +31,13 @@ test('a poll that says sse opens the stream at the place it gave, and nothing po
 
 test('what the stream brings is shown, kept as the place, and gone on from by polls', async () => {
   const tab = await streaming();
+  await tab.streams[0].sends(item('early'), ''); // nor has this one, and the stream has had none yet
+  assert.equal(tab.session.getItem('last_notification_cursor'), 'c1');
   await tab.streams[0].sends(item('b', { age: 9999 }), 'c2');
   await tab.streams[0].sends(item('late'), 'c2'); // a repeat from behind the place, which has no id of its own
   await tab.streams[0].sends(item('a'), 'c2');
-  assert.deepEqual(tab.created, ['a', 'b', 'late']);
-  assert.deepEqual(tab.toasts, ['text of a', 'text of b', 'text of late']);
+  assert.deepEqual(tab.created, ['a', 'early', 'b', 'late']);
+  assert.deepEqual(tab.toasts, ['text of a', 'text of early', 'text of b', 'text of late']);
   assert.equal(tab.session.getItem('last_notification_cursor'), 'c2');
   assert.equal(tab.local.getItem('last_notification_id'), 'b');
   await tab.advance(1_000);
@@ -71,6 +73,10 @@ test('it asks about every minute whether to poll again, and then polls at once',
   await tab.advance(11_000);
   assert.ok(polls(tab).length > length);
   assert.equal(tab.streams.length, 1);
+  await tab.requests.at(-1).reply(page(), SSE);
+  const configs = tab.requests.filter(isConfig).length;
+  await tab.advance(60_000);
+  assert.equal(tab.requests.filter(isConfig).length, configs + 1, 'the first stream asks no more');
 });
 
 test('it asks when somebody looks at the page', async () => {
@@ -151,7 +157,7 @@ test('a stream that never ends is dead, and so is every one after a sleep', asyn
   assert.equal(tab.streams[0].open, false);
   await tab.requests.at(-1).reply(page(), SSE);
   assert.equal(tab.streams[1].open, true);
-  await tab.sleep(600_000);
+  await tab.sleep(30_000);
   assert.equal(tab.streams[1].open, false);
   assert.equal(tab.requests.at(-1).open, true);
 });
@@ -215,7 +221,7 @@ test('only the leader holds the stream; the others show what it brings', async (
     assert.equal(tab.window.sluice.transport, 'sse');
   });
   leader.halt();
-  await browser.advance(20_000);
+  await browser.advance(12_000);
   assert.notEqual(browser.leader, leader);
   assert.equal(leader.streams[0].open, true);
   await leader.wakeUp();

@@ -139,6 +139,7 @@ export class Browser {
         channels.add(this);
       }
       postMessage(data) {
+        tab.posted = (tab.posted ?? 0) + 1;
         if (this.tab.killed) return;
         if (!channels.has(this)) throw new DOMException('closed', 'InvalidStateError');
         for (const other of channels) {
@@ -221,7 +222,7 @@ export class Tab {
       Math: Object.create(Math, { random: { value: () => this.random } }),
       Date: { parse: Date.parse, now: () => START + this.now },
       performance: { now: () => this.now },
-      setTimeout: (action, delay = 0) => { this.#timers.set(++this.#ids, { action, at: this.now + delay }); return this.#ids; },
+      setTimeout: (action, delay = 0) => { if (!(delay < 2 ** 31)) delay = 0; this.#timers.set(++this.#ids, { action, at: this.now + delay }); return this.#ids; },
       clearTimeout: (id) => this.#timers.delete(id),
       setInterval: (action, every) => { this.#timers.set(++this.#ids, { action, at: this.now + every, every }); return this.#ids; },
       clearInterval: (id) => this.#timers.delete(id),
@@ -255,6 +256,8 @@ export class Tab {
 
   /** A timer of the page's own. */
   after(delay, action) { this.#timers.set(++this.#ids, { action, at: this.now + delay }); }
+
+  get timers() { return this.#timers.size; }
 
   kill() { this.#timers.clear(); this.stopped = []; this.killed = true; }
 

@@ -142,8 +142,8 @@ test('of several tabs that miss their leader one takes its place, and the others
   browser.tabs.forEach((tab, i) => { tab.random = i / 5; });
   hung.halt();
   const leaders = new Set();
-  for (let i = 0; i < 30; i++) {
-    await pass(browser, 500);
+  for (let i = 0; i < 80; i++) {
+    await browser.advance(250); // no answer tells of a new leader
     leaders.add(browser.leader);
   }
   assert.equal(leaders.size, 2);
@@ -258,6 +258,22 @@ test('who knows already what the leader got does not ask again', async () => {
   browser.tabs.forEach(({ created }) => assert.deepEqual(created, ['a']));
 });
 
+test('a tab that was hidden meanwhile takes nothing either before it has asked', async () => {
+  const browser = await browserWith(2);
+  const [tab] = others(browser);
+  await browser.advance(1_000);
+  tab.hide();
+  tab.show();
+  const mine = await tab.request();
+  browser.news.push('a');
+  while (!browser.leader.requests.at(-1).open) await browser.advance(100);
+  await browser.leader.requests.at(-1).reply(answer(browser, 'c1'));
+  assert.equal(mine.open, true);
+  assert.deepEqual(tab.created, []);
+  await mine.reply(answer(browser, 'c1'));
+  assert.deepEqual(tab.created, ['a']);
+});
+
 test('the place before the first item is nobody\'s: a tab finds out by itself whose the next one is', async () => {
   const browser = new Browser();
   const tabs = [];
@@ -283,8 +299,11 @@ test('somebody who uses any of the tabs brings rare polls back', async () => {
   await pass(browser, 60_000);
   assert.ok(polls(browser) - rare <= 4, `${polls(browser) - rare} polls in an idle minute`);
   const { length } = browser.leader.requests;
-  others(browser)[1].happens('keydown');
+  const [, used] = others(browser);
+  const posted = used.posted;
+  for (let i = 0; i < 20; i++) used.happens('keydown');
   await pass(browser, 250);
+  assert.equal(used.posted, posted + 1);
   assert.equal(browser.leader.requests.length, length + 1, 'at once');
   await pass(browser, 30_000);
   assert.ok(browser.leader.requests.length >= length + 6);
