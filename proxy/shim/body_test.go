@@ -81,10 +81,24 @@ func TestAnAppThatBreaksOff(t *testing.T) {
 			t.Errorf("%q: %s, %q, %v", first, result, got, err)
 		}
 	}
+	resp := &http.Response{StatusCode: http.StatusOK, Request: &http.Request{}, Body: io.NopCloser(&once{broken}), Header: header("Content-Type: text/html")}
+	Inject(resp)
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, broken) {
+		t.Errorf("an error that is said once: %v", err)
+	}
 	synctest.Test(t, func(*testing.T) { // which wants every goroutine to end
 		left := make(chan struct{})
 		body, _ := inject(func(w io.Writer) error { _, err := io.WriteString(w, "<html>"); <-left; return err })
 		body.Close()
 		close(left)
 	})
+}
+
+// once is a reader that fails once, and has come to its end then.
+type once struct{ err error }
+
+func (o *once) Read([]byte) (int, error) {
+	err := o.err
+	o.err = io.EOF
+	return 0, err
 }

@@ -16,7 +16,7 @@ func TestEntityTags(t *testing.T) {
 	}
 	ours, weak := marked(`"a, b"`), marked(`W/"c"`)
 	for _, c := range []struct{ lines, want []string }{
-		{nil, nil}, {[]string{""}, nil}, {[]string{"*"}, nil}, {[]string{`"a"`, `W/"b"`}, nil}, {[]string{`"` + mark + `abc"`, `"` + mark + `x-abc"`}, nil},
+		{nil, nil}, {[]string{""}, nil}, {[]string{"*"}, nil}, {[]string{`"a"`, `W/"b"`}, nil}, {[]string{`"` + mark + `abc"`, `"` + mark + `x-abc"`, `"s-abc"`}, nil},
 		{[]string{ours}, []string{`"a, b"`}}, {[]string{weak}, []string{`W/"c"`}},
 		{[]string{strings.TrimPrefix(weak, "W/")}, []string{`W/"c"`}}, // something on the way may have taken it for strong
 		{[]string{`"x" ,` + ours + "\t, W/\"y\"", weak + ",,"}, []string{`"a, b"`, `W/"c"`}},
