@@ -8,6 +8,7 @@ import (
 	"sluice/backend/feed"
 	"sluice/backend/latest"
 	"sluice/compat"
+	"sluice/proxy/shim"
 	"sluice/rollout"
 )
 
@@ -44,6 +45,7 @@ type metrics struct {
 	falseEmpty      prometheus.Counter
 	streams         prometheus.Gauge
 	streamCloses    *prometheus.CounterVec
+	shimInjections  *prometheus.CounterVec
 	flagEvaluations *prometheus.CounterVec
 	flagReload      prometheus.Gauge
 }
@@ -63,11 +65,12 @@ func newMetrics() *metrics {
 		falseEmpty:      single("cache_false_empty_total", "Audits that found an item which the cache would have hidden for too long."),
 		streams:         gauge("compat_streams", "Bridged streams now open."),
 		streamCloses:    counter("compat_stream_closes_total", "Bridged streams that have ended.", "reason"),
+		shimInjections:  counter("shim_injections_total", "Pages of the app for users on poll, by what became of them.", "result"),
 		flagEvaluations: counter("flag_evaluations_total", "Flag evaluations.", "flag", "variant", "reason"),
 		flagReload:      gauge("flag_config_last_reload_successful", "Whether the flag file, as it is now, could be loaded."),
 	}
 	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.cursorChecks,
-		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.flagEvaluations, m.flagReload,
+		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, c := range clients {
 		for _, r := range pollResults {
@@ -78,6 +81,7 @@ func newMetrics() *metrics {
 	preset(m.delivered, transports)
 	preset(m.cursorChecks, checks)
 	preset(m.streamCloses, compat.Reasons)
+	preset(m.shimInjections, shim.Results)
 	rollout.EachEvaluation(func(flag, variant, reason string) { m.flagEvaluations.WithLabelValues(flag, variant, reason) })
 	return m
 }

@@ -3,8 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
-	"mime"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -40,7 +38,7 @@ func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
 		},
 		FlushInterval:  -1, // as soon as the app flushes
 		Rewrite:        func(pr *httputil.ProxyRequest) { rewrite(pr, app) },
-		ModifyResponse: readAlong,
+		ModifyResponse: look,
 		ErrorHandler:   appFailed,
 		ErrorLog:       errorLog,
 	}
@@ -60,16 +58,18 @@ func (w asSent) WriteHeader(status int) {
 	w.recorder.WriteHeader(status)
 }
 
-// alongKey is where a request's context says what reads along on its response.
-type alongKey struct{}
+// lookKey is where a request's context says who looks at the app's response to it.
+type lookKey struct{}
 
-// readAlong lets the bridge see the app's own stream go by. A stream that is
-// compressed passes unread.
-func readAlong(resp *http.Response) error {
-	along, ok := resp.Request.Context().Value(alongKey{}).(func(io.ReadCloser) io.ReadCloser)
-	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if ok && resp.StatusCode == http.StatusOK && media == "text/event-stream" && resp.Header.Get("Content-Encoding") == "" {
-		resp.Body = along(resp.Body)
+// lookedAt is a request whose response is looked at, and perhaps changed, before it
+// is handed on.
+func lookedAt(r *http.Request, by func(*http.Response)) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), lookKey{}, by))
+}
+
+func look(resp *http.Response) error {
+	if by, ok := resp.Request.Context().Value(lookKey{}).(func(*http.Response)); ok {
+		by(resp)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (g *Gateway) Handler() http.Handler {
 	r.GET("/_sluice/config", g.clientConfig)
 	r.GET("/_sluice/client.js", serveScript(client.Script()))
 	r.GET("/_sluice/eventsource.js", serveScript(client.DropIn()))
-	r.NoRoute(g.pass)
+	r.NoRoute(g.page)
 	return recording(r, g.log)
 }
 

@@ -3,7 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
+	"mime"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -34,9 +34,17 @@ func (g *Gateway) stream(c *gin.Context) {
 		rec.outcome = "stream: bridge"
 		g.bridge.Serve(rec, c.Request, id.Caller, id.Expires)
 	default:
-		along := func(body io.ReadCloser) io.ReadCloser { return g.bridge.Along(body, c.Request, id.Caller) }
-		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), alongKey{}, along))
+		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id.Caller) })
 		g.pass(c)
+	}
+}
+
+// readAlong lets the bridge see the app's own stream go by. A stream that is
+// compressed passes unread.
+func (g *Gateway) readAlong(resp *http.Response, r *http.Request, caller backend.Caller) {
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if resp.StatusCode == http.StatusOK && media == "text/event-stream" && resp.Header.Get("Content-Encoding") == "" {
+		resp.Body = g.bridge.Along(resp.Body, r, caller)
 	}
 }
 

@@ -3,6 +3,7 @@
 
 import { execFile } from 'node:child_process';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer as createWebServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,9 +17,12 @@ import { Wire } from './wire.mjs';
 const HOST = `127.0.0.${10 + Number(process.env.TEST_PARALLEL_INDEX)}`;
 const KEY = 'a key of at least thirty-two bytes';
 
+/** A name of that address for the browser: policies know hosts by name only. */
+export const NAME = 'app.test';
+
 // A browser without a screen, a sandbox (it may be started by root) or anything to say to the world.
 const BROWSER_FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
+  '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', `--host-resolver-rules=MAP ${NAME} ${HOST}`];
 
 export const test = base.extend({
   /** Starts a world, with the options of its constructor. It ends with the test. */
@@ -54,10 +58,11 @@ export class World {
 
   /**
    * `store` is sqlite or upstream; `transport` and `stream` are what the flag file says for everybody; `compat` and
-   * `cache` are further settings of the bridge and the cache.
+   * `cache` are further settings of the bridge and the cache; `behind` answers requests in place of the sample app.
    */
-  constructor({ store = 'sqlite', transport = 'poll', stream = 'bridge', compat = {}, cache = {} }) {
+  constructor({ store = 'sqlite', transport = 'poll', stream = 'bridge', compat = {}, cache = {}, behind }) {
     this.store = store;
+    this.behind = behind;
     this.flags = { transport, stream };
     this.settings.compat = compat;
     this.settings.cache = cache;
@@ -67,7 +72,7 @@ export class World {
     this.folder = await mkdtemp(join(tmpdir(), 'sluice-e2e-'));
     this.database = join(this.folder, 'app.db');
     await Promise.all([this.startApp(), this.startRedis(), this.startBrowser()]);
-    this.settings.upstream = { url: this.app.url };
+    this.settings.upstream = { url: this.behind ? await this.startBehind() : this.app.url };
     this.settings.store = { driver: this.store, dsn: this.store === 'sqlite' ? this.database : '' };
     this.settings.rollout = { flags: join(this.folder, 'flags.json') };
     await this.writeFlags(this.flags);
@@ -85,6 +90,7 @@ export class World {
   async stop() {
     this.wire?.close();
     await this.browser?.close();
+    this.server?.close();
     await Promise.all(this.programs.map((program) => program.stop('SIGKILL')));
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -101,6 +107,12 @@ export class World {
     const { program, match } = await this.run('sampleapp', binary('sampleapp'),
       ['-db', this.database, '-key', KEY, '-listen', address], /^[\d.]+:\d+$/m);
     this.app = { program, address: match[0], url: `http://${match[0]}` };
+  }
+
+  async startBehind() {
+    this.server = createWebServer(this.behind);
+    await new Promise((resolve) => this.server.listen(0, HOST, resolve));
+    return `http://${HOST}:${this.server.address().port}`;
   }
 
   async startRedis() {
@@ -153,10 +165,10 @@ export class World {
     await rename(`${file}.new`, file);
   }
 
-  /** Signs the browser in, and leaves the start page open in its window. */
-  async signIn(user = 'alice') {
+  /** Signs the browser in, and leaves the start page open in its window. A cookie is for all ports of a host. */
+  async signIn(user = 'alice', url = this.url) {
     this.home ??= await this.openWindow();
-    await this.home.goto(this.url);
+    await this.home.goto(url);
     await this.home.getByRole('button', { name: user }).click();
     await this.home.getByText(`You are signed in as ${user}`).waitFor();
   }

@@ -37,6 +37,7 @@ var samples = map[string]struct{ value, beside string }{
 	"compat.max_duration":      {value: "20s"},
 	"compat.old_page_duration": {value: "1s"},
 	"compat.heartbeat":         {value: "100ms"},
+	"compat.inject_shim":       {value: "true"},
 	"rollout.flags":            {value: "flags.json"},
 	"drain.grace":              {value: "0"},
 	"drain.deadline":           {value: "1m"},
@@ -157,7 +158,6 @@ func TestNotYetBuilt(t *testing.T) {
 		{"auth.algorithms", "HS256,RS256", "RS256 is not yet built; use HS256 or HS384 or HS512"},
 		{"auth.jwks_url", "https://issuer.example/jwks", "not yet built; leave it empty"},
 		{"auth.forward_url", "/me", "not yet built; leave it at /auth/me"},
-		{"compat.inject_shim", "true", "not yet built; leave it at false"},
 		{"rollout.spec", "rollout.yaml", "not yet built; leave it empty"},
 	}
 	for _, test := range tests {
