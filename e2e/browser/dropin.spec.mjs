@@ -131,3 +131,20 @@ test('back to the stream and forward again, an old page sees nothing of it', asy
   await tab.shows('before', 'on the stream', 'by polls');
   expect(await tab.outages()).toBe(0);
 });
+
+test('put in by Sluice, the old page needs no edit; a page that has it twice has it once', async ({ start }) => {
+  const world = await start({ compat: { inject_shim: true, max_duration: '1s', old_page_duration: '1s' } });
+  await world.signIn('alice');
+  const injected = await world.open(OLD);
+  await world.useDropIn();
+  const twice = await world.open(OLD);
+  for (const texts of [['first'], ['first', 'second']]) {
+    await world.insert(texts.at(-1));
+    for (const tab of [injected, twice]) await tab.shows(...texts);
+  }
+  for (const tab of [injected, twice]) {
+    expect(tab.streams).toBe(0);
+    expect(await tab.outages()).toBe(0);
+  }
+  expect(await world.metric('sluice_shim_injections_total{result="injected"}')).toBeGreaterThanOrEqual(2);
+});
