@@ -164,6 +164,20 @@ test('signed out: closed once, and silence until somebody is signed in again', a
   assert.equal(seen.toasts, 1);
 });
 
+test('what a sign-out closed does not keep polls going', async () => {
+  const { tab } = await opened();
+  await tab.advance(5_000);
+  await tab.requests.at(-1).refuse(401);
+  await tab.advance(1_000);
+  const later = listen(tab);
+  await (await tab.request()).reply({ ...page('b'), cursor: 'c2' });
+  assert.deepEqual(later.log, ['open', 'b']);
+  later.close();
+  const { length } = tab.requests;
+  await tab.advance(60_000);
+  assert.equal(tab.requests.length, length);
+});
+
 test('close ends it, and the last one ends the polls; a later one goes on from there', async () => {
   const { tab, source } = await opened();
   const second = listen(tab);
