@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -71,6 +72,20 @@ func (d *demo) post(client *http.Client, path, form string) {
 	}
 }
 
+func (d *demo) get(client *http.Client, path string) string {
+	d.t.Helper()
+	resp, err := client.Get(d.url + path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(body)
+}
+
 func (d *demo) askRedis(ask func(context.Context, *redis.Client)) {
 	client := redis.NewClient(&redis.Options{Addr: d.redis, MaxRetries: -1})
 	defer client.Close()
@@ -87,6 +102,10 @@ func TestDemoLeavesNothingBehind(t *testing.T) {
 		"somebody ends it":     {func(*demo) {}, syscall.SIGINT},
 		"Ctrl-C, which reaches Redis as well": {func(d *demo) {
 			d.askRedis(func(ctx context.Context, r *redis.Client) { r.ShutdownNoSave(ctx) })
+			b := d.browser()
+			servertest.Eventually(d.t, "the demo has noticed", func() bool {
+				return strings.Contains(d.get(b, "/_demo/state?after=0"), `"redis":{"running":false}`)
+			})
 		}, syscall.SIGINT},
 		"while Redis is stopped": {func(d *demo) { d.post(d.browser(), "/_demo/parts", "part=redis&to=stopped") }, syscall.SIGINT},
 		"after Redis was started again": {func(d *demo) {

@@ -103,12 +103,12 @@ func (r *localRedis) start() error {
 
 // stop kills the server, if it runs, and waits for its end.
 func (r *localRedis) stop() error {
-	if running, _ := r.state(); !running {
+	if r.process == nil {
 		return nil
 	}
 	err := r.process.Process.Kill()
 	<-r.ended
-	if errors.Is(err, os.ErrProcessDone) { // it was just ending, as from the same Ctrl-C
+	if errors.Is(err, os.ErrProcessDone) { // it has ended by itself, as from the same Ctrl-C
 		return nil
 	}
 	return err

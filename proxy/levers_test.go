@@ -168,7 +168,7 @@ func TestDemoFlags(t *testing.T) {
 	stands := func(v *visitor, transport, stream string) {
 		t.Helper()
 		if s := v.state(); s.Transport != transport || s.Stream != stream {
-			t.Errorf("%s %s, want %s %s", s.Transport, s.Stream, transport, stream)
+			t.Fatalf("%s %s, want %s %s", s.Transport, s.Stream, transport, stream)
 		}
 	}
 	polled := func(v *visitor) bool {
