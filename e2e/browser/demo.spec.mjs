@@ -197,6 +197,7 @@ test('a tab that hears of nothing for a while shows what only the other has show
   await expect.poll(polls).toBeGreaterThanOrEqual(before + 4); // longer than a connected tab may take
   await expect(room.count('old', 'shown')).toHaveText('0 / 1');
   await expect(room.count('old', 'lost')).toHaveText('0');
+  await expect(room.count('old', 'streams')).toHaveText('1'); // of all that were asked for since, none has opened
   await room.flag('bridge');
   await room.reload('old'); // with a history of its own, not with the new tab's
   await room.shownBy('old');
@@ -207,13 +208,19 @@ test('a tab that hears of nothing for a while shows what only the other has show
   }
 });
 
-test('another person is one click away, also while the app is stopped', async ({ enter }) => {
+test('another person is one click away, also while the app is stopped; outages and sign-outs are noticed', async ({ enter }) => {
   const room = await enter('alice');
   await room.turn('app', 'Stop');
   await room.page.getByRole('button', { name: 'carol' }).click();
   await expect(room.page.getByRole('heading', { name: 'Flags of carol' })).toBeVisible();
   await room.turn('app', 'Start');
   await room.connected('old', 'new');
+  await room.page.context().setOffline(true); // nor does anything count while nobody can be reached
+  await expect(room.page.locator('#new .link')).toHaveText('not connected');
+  await expect(room.message).toHaveText(/^The demo does not answer/);
+  await room.page.context().setOffline(false);
+  await room.connected('old', 'new');
+  await expect(room.message).toBeEmpty();
   await room.create(1);
   await room.shownBy('old', 'new');
   await room.frame('new').getByRole('button', { name: 'Sign out' }).press('Enter'); // in a frame: the room notices
