@@ -231,7 +231,7 @@ create.onsubmit = (event) => {
 
 const flags = document.getElementById('flags');
 flags.onchange = () => move(flags, '/_demo/flags', Object.fromEntries(new FormData(flags)),
-  'The gateway has read the flags. A stream that is open stays as it is until it ends: reload the old tab to open a new one.');
+  'The gateway has read the flags. An open stream stays as it is until it ends; a reload opens a new one.');
 
 for (const row of document.querySelectorAll('[data-part]')) {
   row.querySelector('button').onclick = () => move(row, '/_demo/parts',
