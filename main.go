@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 
 	"sluice/demo"
@@ -14,5 +15,8 @@ func main() {
 	os.Exit(proxy.Main(context.Background(), proxy.Process{
 		Args: os.Args[1:], Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr,
 		Sample: func(database string, key []byte) (proxy.App, error) { return demo.New(database, key) },
+		Room: func(database string, key []byte, levers *proxy.Levers, gateway http.Handler) (proxy.App, error) {
+			return demo.NewRoom(database, key, levers, gateway)
+		},
 	}))
 }

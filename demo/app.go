@@ -2,10 +2,11 @@
 // application in Go, with its pages, its jobs, its own SSE stream and its own
 // polling endpoint, on SQLite.
 //
-// It keeps the legacy application's bugs on purpose: they are what a gateway in
+// App keeps the legacy application's bugs on purpose: they are what a gateway in
 // front of it has to get right. A comment that starts with "Legacy bug" marks
 // each of them. It knows nothing of gateways; it only serves the polling client
 // to its new pages itself, as an app does once the gateway is taken out again.
+// Room is the page from which people watch the app behind a gateway, and break it.
 //
 // It is for demonstrations and tests. Anybody may sign in as alice, bob or carol.
 package demo

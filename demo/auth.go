@@ -26,9 +26,11 @@ type claims struct {
 type userHandler func(w http.ResponseWriter, r *http.Request, user string)
 
 // signedIn lets only signed-in users through.
-func (a *App) signedIn(next userHandler) http.HandlerFunc {
+func (a *App) signedIn(next userHandler) http.HandlerFunc { return signedIn(a.key, next) }
+
+func signedIn(key []byte, next userHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		user := a.user(r)
+		user := userOf(r, key)
 		if user == "" {
 			writeDetail(w, http.StatusUnauthorized, "Authentication required")
 			return
@@ -37,13 +39,15 @@ func (a *App) signedIn(next userHandler) http.HandlerFunc {
 	}
 }
 
-// user is the id in the request's token: the cookie access_token, else a
+func (a *App) user(r *http.Request) string { return userOf(r, a.key) }
+
+// userOf is the id in the request's token: the cookie access_token, else a
 // bearer token. It is empty when there is no valid one. Any id that is signed
 // with the key counts, not only those of users.
-func (a *App) user(r *http.Request) string {
+func userOf(r *http.Request, key []byte) string {
 	var c claims
 	_, err := jwt.ParseWithClaims(token(r), &c,
-		func(*jwt.Token) (any, error) { return a.key, nil }, jwt.WithValidMethods([]string{"HS256"}))
+		func(*jwt.Token) (any, error) { return key, nil }, jwt.WithValidMethods([]string{"HS256"}))
 	if err != nil {
 		return ""
 	}
@@ -80,7 +84,11 @@ func csrf(next userHandler) userHandler {
 }
 
 // login answers POST /login (form field user).
-func (a *App) login(w http.ResponseWriter, r *http.Request) {
+func (a *App) login(w http.ResponseWriter, r *http.Request) { admit(w, r, a.key) }
+
+// admit gives the browser a token for the user that it names, and sends it to
+// the start page.
+func admit(w http.ResponseWriter, r *http.Request, key []byte) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	user := r.PostFormValue("user")
 	if !slices.Contains(users, user) {
@@ -90,7 +98,7 @@ func (a *App) login(w http.ResponseWriter, r *http.Request) {
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		UserID:           user,
 		RegisteredClaims: jwt.RegisteredClaims{ExpiresAt: jwt.NewNumericDate(time.Now().Add(sessionLength))},
-	}).SignedString(a.key)
+	}).SignedString(key)
 	if err != nil {
 		writeFault(w)
 		return

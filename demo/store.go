@@ -107,6 +107,34 @@ func (s *store) list(ctx context.Context, user, afterID string, limit int) ([]no
 	return list, rows.Err()
 }
 
+// writtenAfter is what was written for a user after the row called after, oldest
+// first, and the newest row of all users.
+func (s *store) writtenAfter(ctx context.Context, user string, after int64) (ids []string, newest int64, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT rowid, id, user_id = ? FROM notifications WHERE rowid > ? ORDER BY rowid`, user, after)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	ids, newest = []string{}, after
+	for rows.Next() {
+		var id string
+		var theirs bool
+		if err := rows.Scan(&newest, &id, &theirs); err != nil {
+			return nil, 0, err
+		}
+		if theirs {
+			ids = append(ids, id)
+		}
+	}
+	return ids, newest, rows.Err()
+}
+
+// newestRow is 0 while there is none.
+func (s *store) newestRow(ctx context.Context) (row int64, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT coalesce(max(rowid), 0) FROM notifications`).Scan(&row)
+	return row, err
+}
+
 // createdAt is the time of a user's notification, empty when there is none.
 func (s *store) createdAt(ctx context.Context, user, id string) (at string, err error) {
 	err = s.db.QueryRowContext(ctx,

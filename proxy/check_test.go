@@ -34,7 +34,7 @@ func surroundings(t *testing.T) map[string]string {
 		"SLUICE_STORE_DSN":     database,
 		"SLUICE_REDIS_URL":     servertest.StartRedis(t).URL,
 		"SLUICE_REDIS_TIMEOUT": "5s",
-		"SLUICE_ROLLOUT_FLAGS": write(t, "flags.json", demoFlags),
+		"SLUICE_ROLLOUT_FLAGS": write(t, "flags.json", `{"flags": {}}`),
 	}
 }
 

@@ -56,7 +56,7 @@ func startOnFakeTime(t *testing.T) *running {
 	r.client = &http.Client{Transport: transport}
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
-	go func() { r.returned <- g.serve(ctx, listeners{r.public, r.admin}) }()
+	go func() { r.returned <- g.serve(ctx, listeners{r.public, r.admin}, g.Handler()) }()
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		if err := g.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -21,7 +22,8 @@ type Process struct {
 	Args           []string // without the program's name
 	Environ        []string
 	Stdout, Stderr io.Writer
-	Sample         SampleApp // the app that demo puts behind the gateway
+	Sample         SampleApp   // the app that demo puts behind the gateway
+	Room           ControlRoom // what demo puts before it
 }
 
 // cli is the command line.
@@ -88,12 +90,12 @@ func (s *serveCommand) Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	return runGateway(ctx, c, p.Stderr, func(listeners) {})
+	return runGateway(ctx, c, p.Stderr, (*Gateway).Handler, func(listeners) {})
 }
 
-// runGateway runs one gateway from start to drain. opened is told where it
-// listens.
-func runGateway(ctx context.Context, c config.Config, logs io.Writer, opened func(listeners)) (err error) {
+// runGateway runs one gateway from start to drain. front makes what its public
+// listener serves; opened is told where it listens.
+func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func(*Gateway) http.Handler, opened func(listeners)) (err error) {
 	log, err := newLogger(c.Log, logs)
 	if err != nil {
 		return err
@@ -109,7 +111,7 @@ func runGateway(ctx context.Context, c config.Config, logs io.Writer, opened fun
 		return err
 	}
 	opened(l)
-	return g.serve(ctx, l)
+	return g.serve(ctx, l, front(g))
 }
 
 type migrateCommand struct {

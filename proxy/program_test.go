@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,11 +27,19 @@ func launch(t *testing.T, environ []string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, status: make(chan int, 1)}
 	p.ctx, p.stop = context.WithCancel(t.Context())
-	t.Cleanup(p.stop)
+	ended := make(chan struct{})
+	t.Cleanup(func() { // whatever it has started ends with it
+		p.stop()
+		<-ended
+	})
 	go func() {
+		defer close(ended)
 		p.status <- Main(p.ctx, Process{
 			Args: args, Environ: environ, Stdout: &p.stdout, Stderr: &p.stderr,
 			Sample: func(database string, key []byte) (App, error) { return demo.New(database, key) },
+			Room: func(database string, key []byte, levers *Levers, gateway http.Handler) (App, error) {
+				return demo.NewRoom(database, key, levers, gateway)
+			},
 		})
 	}()
 	return p

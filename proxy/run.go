@@ -43,14 +43,14 @@ func bind(key, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// serve runs the gateway until ctx ends, and then drains it. It returns an error
-// if a listener failed or requests had to be cut off.
-func (g *Gateway) serve(ctx context.Context, l listeners) error {
+// serve runs the gateway, with handler in public, until ctx ends, and then drains
+// it. It returns an error if a listener failed or requests had to be cut off.
+func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) error {
 	errorLog, err := zap.NewStdLogAt(g.log.Named("http"), zap.DebugLevel)
 	if err != nil {
 		return err
 	}
-	public := &http.Server{Handler: g.Handler(), ReadHeaderTimeout: slowHeader, IdleTimeout: idleTimeout, ErrorLog: errorLog}
+	public := &http.Server{Handler: handler, ReadHeaderTimeout: slowHeader, IdleTimeout: idleTimeout, ErrorLog: errorLog}
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: slowHeader, IdleTimeout: idleTimeout, ErrorLog: errorLog}
 
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -52,7 +52,13 @@ func (p *Process) Kill() {
 // Terminate asks the process to end, as a supervisor does.
 func (p *Process) Terminate() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	p.Signal(syscall.SIGTERM)
+}
+
+// Signal sends a signal to the process alone.
+func (p *Process) Signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
 		p.t.Fatal(err)
 	}
 }
