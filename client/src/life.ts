@@ -24,7 +24,7 @@ export function follow(poller: Poller, end: AbortSignal): void {
   on(window, ['focus'], poller.look);
   on(window, ['pointerdown', 'keydown'], seldom(poller.active));
   watchSleep(poller.wake, end);
-  if (document.hidden) poller.pause();
+  look(); // it may have been hidden or shown while nobody was following
 }
 
 function seldom(action: () => void): () => void {

@@ -184,6 +184,21 @@ test('close ends it, and the last one ends the polls; a later one goes on from t
   assert.deepEqual(third.log, ['open', 'c']);
 });
 
+test('a page that closes when hidden and opens when shown goes on', async () => {
+  const { tab, source } = await opened();
+  let next;
+  tab.document.addEventListener('visibilitychange', () => {
+    if (tab.document.hidden) source.close();
+    else next = listen(tab);
+  });
+  tab.hide();
+  await tab.advance(60_000);
+  assert.equal(tab.requests.length, 1);
+  tab.show();
+  await (await tab.request()).reply({ ...page('b'), cursor: 'c2' });
+  assert.deepEqual(next.log, ['open', 'b']);
+});
+
 test('one that is about to open when something comes opens for it', async () => {
   const { tab, source } = await opened();
   await tab.advance(5_000);

@@ -210,6 +210,17 @@ test('stop and start', async () => {
   assert.deepEqual(tab.created, ['a']);
 });
 
+test('stopped while hidden and started when shown, it goes on', async () => {
+  const tab = await opened();
+  tab.hide();
+  tab.window.sluice.stop();
+  tab.show();
+  await tab.advance(5_000);
+  tab.window.sluice.start();
+  await tab.request();
+  assert.equal(tab.requests.length, 2);
+});
+
 test('starting what runs changes nothing', async () => {
   const tab = await opened();
   await tab.advance(2_000);
