@@ -456,3 +456,32 @@ test('a cursor that the server cannot read is given up, step by step', async () 
     await tab.advance(30_000);
   }
 });
+
+test('what only passes by on its way to a part of the page is not the page\'s', async () => {
+  const tab = await opened();
+  await tab.advance(2_000);
+  for (const bubbles of [false, true]) {
+    for (const name of ['freeze', 'resume', 'visibilitychange']) tab.document.passes(new Event(name, { bubbles }));
+    for (const name of ['online', 'offline', 'pagehide', 'pageshow']) tab.window.passes(new Event(name, { bubbles }));
+  }
+  await tab.advance(2_999);
+  assert.equal(tab.requests.length, 1);
+  await tab.advance(1);
+  assert.equal(tab.requests.length, 2);
+  await tab.requests[1].refuse(401);
+  for (let i = 0; i < 5; i++) tab.window.passes(new Event('focus')); // somebody fills in a form
+  await silent(tab);
+});
+
+test('a key that goes to a part of the page is a use of it', async () => {
+  const tab = await opened();
+  for (let i = 0; i < 20; i++) {
+    while (!tab.requests.at(-1).open) await tab.advance(250);
+    await tab.requests.at(-1).reply(page());
+  }
+  const { length } = tab.requests;
+  await tab.advance(1_000);
+  tab.window.passes(new Event('keydown'));
+  await tab.request();
+  assert.equal(tab.requests.length, length + 1);
+});

@@ -16,19 +16,24 @@ export class FakeStorage {
   removeItem(key) { this.values.delete(key); }
 }
 
-/** Reports listeners that throw and goes on, as browsers do. */
+/** Reports listeners that throw and goes on, and calls none that was added or removed meanwhile, as browsers do. */
 class Target {
-  #listeners = [];
+  #listeners = new Set();
   errors = [];
-  addEventListener(type, listener, { signal } = {}) {
-    this.#listeners.push([type, listener]);
-    signal?.addEventListener('abort', () => { this.#listeners = this.#listeners.filter(([, other]) => other !== listener); });
+  addEventListener(type, listener, { signal, capture } = {}) {
+    const one = { type, listener, capture };
+    this.#listeners.add(one);
+    signal?.addEventListener('abort', () => this.#listeners.delete(one));
   }
-  get listeners() { return this.#listeners.length; }
-  dispatchEvent(event) {
-    for (const [type, listener] of this.#listeners) {
-      if (type !== event.type) continue;
-      try { listener(event); } catch (error) { this.errors.push(error); }
+  get listeners() { return this.#listeners.size; }
+  dispatchEvent(event) { return this.#call(event, 2, () => true); }
+  /** Something in the page gets this event, which comes by on its way there and, if it bubbles, back. */
+  passes(event) { return this.#call(event, 1, ({ capture }) => capture) && this.#call(event, 3, ({ capture }) => !capture && event.bubbles); }
+  #call(event, eventPhase, wanted) {
+    Object.defineProperty(event, 'eventPhase', { value: eventPhase, configurable: true });
+    for (const one of [...this.#listeners]) {
+      if (one.type !== event.type || !wanted(one) || !this.#listeners.has(one)) continue;
+      try { one.listener(event); } catch (error) { this.errors.push(error); }
     }
     return true;
   }
