@@ -36,19 +36,21 @@ const interval = Number(document.currentScript?.dataset.interval) * 1000;
 
 const connection = connect({
   deliver({ items, after, at }) {
-    const repeated = isRepeated(items);
+    let all = true;
     items.forEach((item, i) => {
-      if (repeated[i]) return;
+      all = sources.size > 0; // the page may close the last one on the way
+      if (!all || isRepeated([item])[0]) return;
       const init = { data: envelope(item), lastEventId: i < items.length - 1 ? after : at || after, origin: location.origin };
-      all().forEach((source) => {
+      each((source) => {
         open(source); // it was about to
         if (source.state === OPEN) source.target.dispatchEvent(new MessageEvent('message', init));
       });
     });
+    return all;
   },
   connected() {
     connected = true;
-    all().forEach(open);
+    each(open);
   },
   disconnected() {
     connected = false;
@@ -62,9 +64,9 @@ const connection = connect({
   switched() {},
 }, LIMIT, asker, stores, { interval });
 
-/** A copy: what the page opens in a handler is not meant. */
-function all(): Source[] {
-  return [...sources];
+/** Those that are there now: not what the page opens in a handler, nor what it closes there. */
+function each(action: (source: Source) => void): void {
+  [...sources].forEach((source) => sources.has(source) && action(source));
 }
 
 function open(source: Source): void {
@@ -75,7 +77,7 @@ function open(source: Source): void {
 
 /** The page is told once. What it opens in the middle of it, as the old page does, stays CONNECTING until it is over. */
 function fail(state: Source['state']): void {
-  all().forEach((source) => {
+  each((source) => {
     if (state === CLOSED) close(source);
     source.state = state;
     source.target.dispatchEvent(new Event('error'));

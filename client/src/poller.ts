@@ -29,7 +29,8 @@ export interface Port {
   askToPoll(): Promise<boolean>;
   /** Opens the stream after a place of the gateway's; undefined where there are no streams. */
   open(after: string): EventSource | undefined;
-  deliver(delivery: Delivery): void;
+  /** False when there was nobody to show all of it to: it is to be asked for again. */
+  deliver(delivery: Delivery): boolean | void;
   /** Called with the first answer after a start or an outage, before its items are delivered. */
   connected(): void;
   /** Called once when an outage begins. */
@@ -221,8 +222,8 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   function show(answer: Answer, now: number): boolean {
     const after = position.after;
     if (answer.items.length) schedule.active();
-    port.deliver({ items: answer.items, replay: answer.reset || !after, now, after, at: answer.cursor });
-    return position.moveTo(answer);
+    const all = port.deliver({ items: answer.items, replay: answer.reset || !after, now, after, at: answer.cursor });
+    return all !== false && position.moveTo(answer);
   }
 
   function next(more: boolean, way: Transport, interval: number): number {
@@ -256,8 +257,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   function reached(): void {
     schedule.succeeded();
     knew = Date.now();
-    if (link !== 'up') port.connected();
-    link = 'up';
+    tellPage('up', port.connected);
   }
 
   function refuse(): number {
@@ -265,23 +265,24 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     state = 'refused';
     rest();
     election.withdraw();
-    if (link !== 'refused') port.unauthorized();
-    link = 'refused';
+    tellPage('refused', port.unauthorized);
     return Infinity;
   }
 
   function fail(retryAfter: number): number {
     earliest = Math.max(earliest, clock() + retryAfter);
     if (paused) return Infinity; // a hidden tab's network may be cut; the poll on return will tell
-    lose();
+    tellPage('down', port.disconnected);
     const wait = schedule.backoff(retryAfter);
     tell({ kind: 'failed', next: wait });
     return wait;
   }
 
-  function lose(): void {
-    if (link !== 'down') port.disconnected();
-    link = 'down';
+  /** Once; and the page may stop us in it. */
+  function tellPage(now: typeof link, tell: () => void): void {
+    const before = link;
+    link = now;
+    if (before !== now) tell();
   }
 
   /** Tells the other tabs, if it is for us to tell. */
@@ -293,7 +294,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     if (message.kind === 'ping') return tell({ kind: 'alive', next: TIMEOUT });
     if (message.kind === 'active' && election.leading) return active();
     if (election.leading) return;
-    if (message.kind === 'failed') lose();
+    if (message.kind === 'failed') tellPage('down', port.disconnected);
     if (message.kind === 'refused') refuse();
     if (message.kind === 'answer') follow(message);
   }

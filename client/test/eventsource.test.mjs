@@ -269,3 +269,44 @@ test('old pages and new ones share one poller', async () => {
   assert.ok(client.window.__notifiedIds.has(hashKey('b:info:text of b')));
   assert.equal(client.requests.length, 1);
 });
+
+test('a page that closes when it opens has missed nothing when it opens again', async () => {
+  const tab = dropIn();
+  const first = listen(tab);
+  first.addEventListener('open', () => first.close());
+  await (await tab.request()).reply({ ...page('a'), cursor: 'c1' });
+  assert.deepEqual(first.log, ['open']);
+  const second = listen(tab);
+  await tab.advance(1_000);
+  await tab.requests.at(-1).reply({ ...page('a'), cursor: 'c1' });
+  assert.deepEqual(second.log, ['open', 'a']);
+  second.close();
+  const third = listen(tab);
+  await tab.advance(1_000);
+  await tab.requests.at(-1).reply(page());
+  assert.deepEqual(third.log, ['open'], 'without an item too');
+});
+
+test('a page that closes when something comes gets the rest when it opens again', async () => {
+  const { tab, source } = await opened();
+  source.addEventListener('message', () => source.close());
+  await tab.advance(5_000);
+  await tab.requests.at(-1).reply({ ...page('b', 'c', 'd'), cursor: 'c2' });
+  assert.deepEqual(source.log, ['open', 'a', 'b']);
+  const second = listen(tab);
+  await tab.advance(1_000);
+  await tab.requests.at(-1).reply({ ...page('b', 'c', 'd'), cursor: 'c2' });
+  assert.deepEqual(second.log, ['open', 'c', 'd']);
+});
+
+test('what is closed in the error handler of another hears nothing more', async () => {
+  for (const status of [502, 401]) {
+    const { tab, source } = await opened();
+    const second = listen(tab);
+    await tab.advance(1_000);
+    source.addEventListener('error', () => second.close());
+    await tab.advance(4_000);
+    await tab.requests.at(-1).refuse(status);
+    assert.deepEqual([second.readyState, second.log], [2, ['open']]);
+  }
+});
