@@ -51,10 +51,13 @@ export async function saysPoll(asker: Asker, url: string): Promise<boolean> {
 async function get<T>(
   { fetch, client }: Asker, url: string, more: HeadersInit, abort: AbortController, read: (response: Response) => Promise<T>,
 ): Promise<T | undefined> {
+  const { signal } = abort;
   const timer = setTimeout(() => abort.abort(), TIMEOUT);
   try {
     const headers = { Accept: 'application/json', 'Sluice-Client': client, ...more };
-    return await read(await fetch(url, { credentials: 'include', headers, signal: abort.signal }));
+    const answer = fetch(url, { credentials: 'include', headers, signal }).then(read);
+    // A page that wraps fetch may have lost the signal on the way.
+    return await Promise.race([answer, new Promise<never>((_, reject) => (signal.onabort = reject))]);
   } catch {
     return undefined;
   } finally {

@@ -485,3 +485,17 @@ test('a key that goes to a part of the page is a use of it', async () => {
   await tab.request();
   assert.equal(tab.requests.length, length + 1);
 });
+
+test('a page whose fetch cannot be aborted does not hold it up for ever', async () => {
+  const tab = await opened();
+  const { fetch } = tab.window;
+  tab.window.fetch = (url, init) => fetch(url, { ...init, signal: new AbortController().signal });
+  await tab.advance(5_000);
+  const [, hung] = tab.requests;
+  await tab.advance(11_000);
+  assert.deepEqual(tab.toasts, [LOST]);
+  assert.equal(tab.requests.length, 3);
+  await tab.requests[2].reply({ ...page('a'), cursor: 'c2' });
+  await hung.reply({ ...page('late'), cursor: 'c9' });
+  assert.deepEqual(tab.created, ['a'], 'and what was given up is not used');
+});
