@@ -67,11 +67,13 @@ export function createElection(name: string, member: Member): Election {
 
   function join(): void {
     if (release || wish) return;
-    if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return lead(() => {});
-    if (!channel) {
-      channel = new BroadcastChannel(name);
-      channel.onmessage = ({ data }) => receive(data);
+    try {
+      navigator.locks.request; // it has to be there
+      channel ??= new BroadcastChannel(name); // it may be refused where storage is blocked
+    } catch {
+      return lead(() => {});
     }
+    channel.onmessage = ({ data }) => receive(data);
     queue();
     post({ kind: 'ping' });
   }

@@ -324,3 +324,13 @@ test('without locks, or where they are refused, each tab asks for itself', async
     });
   }
 });
+
+test('where channels are refused, each tab asks for itself', async () => {
+  const browser = new Browser();
+  browser.channelOf = () => class { constructor() { throw new DOMException('no', 'SecurityError'); } };
+  browser.news = [];
+  for (let i = 0; i < 2; i++) await open(browser);
+  browser.news.push('a');
+  await pass(browser, 11_000);
+  browser.tabs.forEach((tab) => assert.deepEqual([tab.created, tab.window.errors], [['a'], []]));
+});
