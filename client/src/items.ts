@@ -100,8 +100,7 @@ export function isNews(item: Item, now: number): boolean {
 
 /** Milliseconds since 1970, or NaN. The app writes `YYYY-MM-DD HH:MM:SS` and means UTC; the gateway writes RFC 3339. */
 function createdAt(item: Item): number {
-  const text = asString(item.created_at);
-  return Date.parse(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text) ? text.replace(' ', 'T') + 'Z' : text);
+  return Date.parse(asString(item.created_at).replace(/^([\d-]{10}) ([\d:]{8})$/, '$1T$2Z'));
 }
 
 function asObject(value: unknown): Record<string, unknown> {

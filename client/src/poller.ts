@@ -198,7 +198,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     if (reply.kind === 'answer') return accept(reply, after);
     if (reply.kind === 'unauthorized') return refuse();
     if (reply.kind === 'unprocessable') position.stepBack();
-    return fail(reply.kind === 'failed' ? reply.retryAfter : 0);
+    return fail(reply.retryAfter);
   }
 
   function accept(reply: Reply & { kind: 'answer' }, after: string): number {
