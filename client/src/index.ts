@@ -55,8 +55,9 @@ export function createClient(options: Options = {}): Client {
       const fresh = shown.fresh(items);
       for (const item of fresh) {
         const news = !replay || isNews(item, now);
-        announce(win, item, news);
-        guard(() => options.onNotification?.(item, news));
+        const copy = JSON.parse(JSON.stringify(item)); // what a page does to its items must not reach other tabs, or our memory
+        announce(win, copy, news);
+        guard(() => options.onNotification?.(copy, news));
         shown.remember(item);
       }
       guard(() => win && refresh(win, fresh));

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hashKey } from '../.build/hash.js';
 import { Browser, item, page, Tab } from './tab.mjs';
 
 const LOST = 'Live updates disconnected, retrying...';
@@ -333,4 +334,19 @@ test('where channels are refused, each tab asks for itself', async () => {
   browser.news.push('a');
   await pass(browser, 11_000);
   browser.tabs.forEach((tab) => assert.deepEqual([tab.created, tab.window.errors], [['a'], []]));
+});
+
+test('what a listener does to an item stays in its page', async () => {
+  const browser = await browserWith(2);
+  const { leader } = browser;
+  leader.window.addEventListener('notification:created', ({ detail }) => {
+    detail.text = detail.context.by = 'the page';
+    detail.element = () => {}; // cannot be sent to other tabs, like an element
+  });
+  browser.news.push('a');
+  await pass(browser, 6_000);
+  const [other] = others(browser);
+  assert.deepEqual(other.details('notification:created'), [item('a')]);
+  assert.equal(other.requests.length, 1);
+  assert.ok(leader.window.__notifiedIds.has(hashKey('a:info:text of a')), 'nor is it another item after a reload');
 });
