@@ -74,16 +74,16 @@ export function guard(action: () => unknown): void {
  */
 export function refresh(win: Window & { htmx?: Htmx }, items: readonly Item[]): void {
   if (!items.length) return;
-  const details = (kind: string, key: string) =>
-    [...new Set(items.map((item) => contextId(item.context[key])))]
-      .filter((id) => id)
-      .map((id) => `[data-${kind}-detail][data-${kind}-id="${CSS.escape(id)}"]`);
-  const trigger = (event: string, selectors: string[]) => selectors.forEach((selector) => {
+  const trigger = (event: string, selector: string) => {
     const element = win.document.querySelector(selector);
     if (element) win.htmx?.trigger(element, event); // htmx throws when there is none
-  });
-  trigger('refreshDocument', details('document', 'document_id'));
-  trigger('refreshJob', details('job', 'job_id'));
-  trigger('refreshDocuments', ['[data-documents-page]']);
-  trigger('refreshJobs', ['[data-jobs-page]']);
+  };
+  const details = (event: string, kind: string) =>
+    new Set(items.map(({ context }) => contextId(context[`${kind}_id`]))).forEach((id) => {
+      if (id) trigger(event, `[data-${kind}-detail][data-${kind}-id="${CSS.escape(id)}"]`);
+    });
+  details('refreshDocument', 'document');
+  details('refreshJob', 'job');
+  trigger('refreshDocuments', '[data-documents-page]');
+  trigger('refreshJobs', '[data-jobs-page]');
 }
