@@ -99,6 +99,8 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   let link: 'unknown' | 'up' | 'down' | 'refused' = 'unknown';
   /** Whether our place comes from an answer to us, and so belongs to who is signed in. */
   let synced = false;
+  /** The leader is somewhere else, and no request of ours has begun since we heard of it. */
+  let behind = false;
   /** When we last knew all there was; by `Date.now`, which goes on while a machine sleeps. */
   let knew: number | undefined;
 
@@ -180,7 +182,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   async function poll(): Promise<void> {
     const after = position.after;
     request = new AbortController();
-    dropped = false;
+    dropped = behind = false;
     earliest = clock() + MIN_GAP;
     let wait = INTERVAL; // unless the page broke something below us
     try {
@@ -229,7 +231,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   function next(more: boolean, way: Transport, interval: number): number {
     if (more && ++drained < DRAIN_MAX) return 0;
     drained = 0;
-    if (!election.leading) return Infinity;
+    if (!election.leading) return more || behind ? INTERVAL : Infinity;
     turn(way === 'sse' && openStream() ? 'sse' : 'poll');
     return stream.open ? Infinity : schedule.next(interval);
   }
@@ -307,7 +309,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     if (synced && after === message.after && after !== NOBODYS) {
       reached();
       show(message.answer, message.now);
-    } else if (after !== message.at) wake();
+    } else if ((behind = after !== message.at)) wake();
     else reached();
   }
 

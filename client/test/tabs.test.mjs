@@ -350,3 +350,28 @@ test('what a listener does to an item stays in its page', async () => {
   assert.equal(other.requests.length, 1);
   assert.ok(leader.window.__notifiedIds.has(hashKey('a:info:text of a')), 'nor is it another item after a reload');
 });
+
+test('a tab that hears of something while its own answer is under way asks once more', async () => {
+  const browser = await browserWith(1);
+  const { leader } = browser;
+  const late = new Tab({ browser });
+  const mine = await late.request();
+  const before = answer(browser, 'c1');
+  browser.news.push('a');
+  while (!leader.requests.at(-1).open) await browser.advance(100);
+  await leader.requests.at(-1).reply(answer(browser, 'c1'), { 'X-Poll-Interval': '600' });
+  await mine.reply(before);
+  await pass(browser, 6_000);
+  assert.deepEqual(late.created, ['a']);
+  assert.equal(late.requests.length, 2);
+});
+
+test('a tab that does not lead goes on with its backlog too', async () => {
+  const browser = await browserWith(1);
+  const late = new Tab({ browser });
+  for (let n = 2; n < 40; n++) {
+    await browser.advance(6_000, 6_000);
+    await late.requests.at(-1).reply({ ...page(`n${n}`), cursor: `c${n}`, has_more: n < 39 });
+  }
+  assert.equal(late.created.length, 38);
+});
