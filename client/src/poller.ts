@@ -66,8 +66,8 @@ export interface Poller {
 /** More pages than this in a row are not drained at once, whatever the server says. */
 const DRAIN_MAX = 20;
 
-/** The place before a user's first item. It names no user, so it cannot tell whose the next item is. */
-const NOBODYS = '0';
+/** The places before a user's first item, the gateway's and the app's. They name no user, so they cannot tell whose the next item is. */
+const NOBODYS = ['0', ''];
 
 /**
  * The loop of one tab.
@@ -213,8 +213,8 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     }
     // The bare app answers with the newest of what follows an id: behind a full page there may be older items that it
     // never sends. Nothing here can find them; the gateway sends the oldest first and has_more.
+    synced = !paused; // before the page may stop us
     const moved = show(answer, now);
-    synced = true;
     const wait = next(answer.hasMore && moved, reply.transport, interval);
     tell({ kind: 'answer', after, at: position.after, answer, now, transport, next: stream.open ? INTERVAL : wait });
     return wait;
@@ -306,7 +306,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     if (state === 'refused') return resume(); // somebody has signed in
     turn(message.transport);
     const after = position.after;
-    if (synced && after === message.after && after !== NOBODYS) {
+    if (synced && after === message.after && !NOBODYS.includes(after)) {
       reached();
       show(message.answer, message.now);
     } else if ((behind = after !== message.at)) wake();

@@ -276,21 +276,23 @@ test('a tab that was hidden meanwhile takes nothing either before it has asked',
 });
 
 test('the place before the first item is nobody\'s: a tab finds out by itself whose the next one is', async () => {
-  const browser = new Browser();
-  const tabs = [];
-  for (let i = 0; i < 2; i++) {
-    const tab = new Tab({ browser });
-    await (await tab.request()).reply({ ...page(), cursor: '0' });
-    tabs.push(tab);
+  for (const [cursor, headers] of [['0'], ['', {}]]) { // the gateway's, and the app's own
+    const browser = new Browser();
+    const tabs = [];
+    for (let i = 0; i < 2; i++) {
+      const tab = new Tab({ browser });
+      await (await tab.request()).reply({ ...page(), cursor }, headers);
+      tabs.push(tab);
+    }
+    const [leader, other] = tabs;
+    assert.equal(browser.leader, leader);
+    while (!leader.requests.at(-1).open) await browser.advance(100);
+    await leader.requests.at(-1).reply({ ...page('of somebody'), cursor: cursor && 'c2' }, headers);
+    await browser.advance(1_000);
+    assert.deepEqual(leader.created, ['of somebody']);
+    assert.deepEqual(other.created, []);
+    assert.deepEqual(other.requests.map(({ params }) => params.get('after_id')), cursor ? ['0', '0'] : [null, null]);
   }
-  const [leader, other] = tabs;
-  assert.equal(browser.leader, leader);
-  while (!leader.requests.at(-1).open) await browser.advance(100);
-  await leader.requests.at(-1).reply({ ...page('of somebody'), cursor: 'c2' });
-  await browser.advance(1_000);
-  assert.deepEqual(leader.created, ['of somebody']);
-  assert.deepEqual(other.created, []);
-  assert.deepEqual(other.requests.map(({ params }) => params.get('after_id')), ['0', '0']);
 });
 
 test('somebody who uses any of the tabs brings rare polls back', async () => {
@@ -374,4 +376,22 @@ test('a tab that does not lead goes on with its backlog too', async () => {
     await late.requests.at(-1).reply({ ...page(`n${n}`), cursor: `c${n}`, has_more: n < 39 });
   }
   assert.equal(late.created.length, 38);
+});
+
+test('nor one that was hidden with a request under way: the answer is older than who is signed in now', async () => {
+  const browser = await browserWith(2);
+  const [tab] = others(browser);
+  await browser.advance(1_000);
+  tab.hide(); tab.show();
+  const old = await tab.request();
+  tab.hide();
+  await old.reply(answer(browser, 'c1'));
+  await browser.advance(1_000);
+  tab.show();
+  const mine = await tab.request();
+  browser.news.push('a');
+  while (!browser.leader.requests.at(-1).open) await browser.advance(100);
+  await browser.leader.requests.at(-1).reply(answer(browser, 'c1'));
+  assert.equal(mine.open, true);
+  assert.deepEqual(tab.created, []);
 });
