@@ -19,10 +19,16 @@ const LIMIT = '20';
 const Native = window.EventSource;
 const [CONNECTING, OPEN, CLOSED] = [0, 1, 2] as const;
 
+type Handler = (event: Event) => unknown;
+
 /** One EventSource of the page. */
 interface Source {
   state: typeof CONNECTING | typeof OPEN | typeof CLOSED;
   readonly target: EventTarget;
+  readonly url: string;
+  readonly withCredentials: boolean;
+  /** What is set as onopen, onmessage and onerror, by the type of event. */
+  readonly handlers: Map<string, Handler | null>;
 }
 
 /** Those that are not closed. They share the poller, and with it the outage: it is the page's, not theirs. */
@@ -108,36 +114,42 @@ function ours(address: unknown): URL | undefined {
   }
 }
 
-/** Makes `target` look like an EventSource of the browser. */
-function attach(target: EventTarget, url: URL, withCredentials: boolean): void {
-  const source: Source = { state: CONNECTING, target };
-  Object.defineProperties(target, {
-    readyState: { get: () => source.state },
-    url: { value: url.href },
-    withCredentials: { value: withCredentials },
-    close: { value: () => close(source) },
-    onopen: handler(target, 'open'),
-    onmessage: handler(target, 'message'),
-    onerror: handler(target, 'error'),
+/** All that the page has made, closed or not. */
+const made = new WeakMap<object, Source>();
+
+/**
+ * Has a member of EventSource serve ours as well. It stays on the prototype, where a page may override it, wrap it or call
+ * it by `super`.
+ */
+function share(name: string, act: (source: Source, value: unknown) => unknown, kind: 'get' | 'set' | 'value' = 'get'): void {
+  const native = Object.getOwnPropertyDescriptor(Native.prototype, name)?.[kind];
+  Object.defineProperty(Native.prototype, name, {
+    [kind](this: object, value?: unknown) {
+      const source = made.get(this);
+      return source ? act(source, value) : native.call(this, value);
+    },
   });
+}
+
+share('readyState', ({ state }) => state);
+share('url', ({ url }) => url);
+share('withCredentials', ({ withCredentials }) => withCredentials);
+share('close', close, 'value');
+for (const type of ['open', 'message', 'error']) {
+  share(`on${type}`, ({ handlers }) => handlers.get(type) ?? null);
+  share(`on${type}`, ({ target, handlers }, next) => {
+    if (!handlers.has(type)) target.addEventListener(type, (event) => handlers.get(type)?.call(target, event));
+    handlers.set(type, typeof next === 'function' ? (next as Handler) : null);
+  }, 'set');
+}
+
+function attach(target: EventTarget, url: string, withCredentials: boolean): void {
+  const source: Source = { state: CONNECTING, target, url, withCredentials, handlers: new Map() };
+  made.set(target, source);
   sources.add(source);
   // Not before the page has had time to set its handlers.
   if (connected) setTimeout(() => connected && open(source));
   else connection.start();
-}
-
-function handler(target: EventTarget, type: string): PropertyDescriptor {
-  let current: ((event: Event) => unknown) | null = null;
-  let listens = false;
-  return {
-    enumerable: true,
-    get: () => current,
-    set(next: unknown) {
-      current = typeof next === 'function' ? (next as typeof current) : null;
-      if (!listens) target.addEventListener(type, (event) => current?.call(target, event));
-      listens = true;
-    },
-  };
 }
 
 window.EventSource = new Proxy(Native, {
@@ -145,7 +157,7 @@ window.EventSource = new Proxy(Native, {
     const url = args.length ? ours(args[0]) : undefined;
     if (!url) return Reflect.construct(Native, args, newTarget);
     const target: EventTarget = Reflect.construct(EventTarget, [], newTarget);
-    attach(target, url, !!args[1]?.withCredentials);
+    attach(target, url.href, !!args[1]?.withCredentials);
     return target;
   },
 });

@@ -310,3 +310,29 @@ test('what is closed in the error handler of another hears nothing more', async 
     assert.deepEqual([second.readyState, second.log], [2, ['open']]);
   }
 });
+
+test('a page may wrap, override and extend it', async () => {
+  const { tab } = await opened();
+  const { EventSource } = tab.window;
+  class Mine extends EventSource {
+    closings = 0;
+    onmessage = null;
+    get readyState() { return `state ${super.readyState}`; }
+    close() { this.closings++; super.close(); }
+  }
+  const mine = new Mine('/api/stream');
+  assert.equal(mine.readyState, 'state 0');
+  mine.close();
+  assert.deepEqual([mine.closings, mine.readyState], [1, 'state 2']);
+  const wrapped = new EventSource('/api/stream');
+  let closings = 0;
+  const close = wrapped.close.bind(wrapped);
+  Object.assign(wrapped, { close() { closings++; close(); } });
+  wrapped.close();
+  assert.deepEqual([closings, wrapped.readyState], [1, 2]);
+  assert.deepEqual(Object.keys(new EventSource('/api/stream')), []);
+  const other = new EventSource('/elsewhere');
+  assert.deepEqual([other.readyState, other.url], [0, '/elsewhere']);
+  other.close();
+  assert.equal(other.readyState, 2);
+});

@@ -165,23 +165,38 @@ class Stream extends EventTarget {
   static CONNECTING = 0;
   static OPEN = 1;
   static CLOSED = 2;
-  readyState = 0;
+  #state = 0;
+  #url;
+  #on = {};
   constructor(tab, url) {
     super();
-    Object.assign(this, { url, at: tab.now });
-    this.params = new URL(url, 'http://app.test').searchParams;
+    this.#url = String(url);
+    Object.defineProperties(this, {
+      at: { value: tab.now }, params: { value: new URL(url, 'http://app.test').searchParams },
+      opens: { value: () => this.#says(1, 'open') },
+      /** Sends one item with the place after it. */
+      sends: { value: (item, lastEventId) => this.#says(1, 'message', { data: JSON.stringify({ type: 'notification.created', data: item }), lastEventId }) },
+      /** It ends, or cannot be opened; the browser tries again, unless `closed`. */
+      ends: { value: (closed = false) => this.#says(closed ? 2 : 0, 'error') },
+    });
     tab.streams.push(this);
   }
-  async opens() { this.readyState = 1; this.onopen?.({}); await settle(); }
-  /** Sends one item with the place after it. */
-  async sends(item, lastEventId) {
-    this.onmessage?.({ data: JSON.stringify({ type: 'notification.created', data: item }), lastEventId });
+  async #says(state, type, fields = {}) {
+    this.#state = state;
+    this.#on[type]?.(fields);
     await settle();
   }
-  /** It ends, or cannot be opened; the browser tries again, unless `closed`. */
-  async ends(closed = false) { this.readyState = closed ? 2 : 0; this.onerror?.({}); await settle(); }
-  close() { this.readyState = 2; }
-  get open() { return this.readyState !== 2; }
+  // What is the interface's own; on anything else than one of these it throws, as in a browser.
+  get readyState() { return this.#state; }
+  get url() { return this.#url; }
+  get withCredentials() { return this.#on && false; }
+  get onopen() { return this.#on.open ?? null; }
+  set onopen(next) { this.#on.open = next; }
+  get onmessage() { return this.#on.message ?? null; }
+  set onmessage(next) { this.#on.message = next; }
+  get onerror() { return this.#on.error ?? null; }
+  set onerror(next) { this.#on.error = next; }
+  close() { this.#state = 2; }
 }
 
 export class Tab {
@@ -239,7 +254,10 @@ export class Tab {
 
   #streamClass() {
     const tab = this;
-    return class EventSource extends Stream { constructor(url) { super(tab, url); } };
+    class EventSource extends Stream { constructor(url) { super(tab, url); } }
+    const { constructor: _, ...members } = Object.getOwnPropertyDescriptors(Stream.prototype);
+    Object.defineProperties(EventSource.prototype, members); // each tab has an interface of its own
+    return EventSource;
   }
 
   /** Runs something that the browser has for this tab, or keeps it for later while the tab is stopped. */
