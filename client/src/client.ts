@@ -22,7 +22,7 @@ function whenReady(action: () => void): void {
   window.addEventListener('load', once);
 }
 
-if (!window.sluice) {
+if (!window.sluice?.version) { // or an element of the page has this name
   const { interval, adaptive } = document.currentScript?.dataset ?? {};
   const client = createClient({ interval: Number(interval) * 1000, adaptive: adaptive !== 'false' });
   window.sluice = client;

@@ -6,7 +6,7 @@
 
 import { connect } from './connect.js';
 import type { Item } from './items.js';
-import { announceUnauthorized } from './page.js';
+import { raise } from './page.js';
 import { createIds } from './shown.js';
 import { safeStore } from './storage.js';
 
@@ -65,7 +65,7 @@ const connection = connect({
   unauthorized() {
     connected = false;
     fail(CLOSED);
-    announceUnauthorized(window);
+    raise('notification:unauthorized', null);
   },
   switched() {},
 }, LIMIT, asker, stores, { interval });

@@ -1,6 +1,6 @@
 import { connect } from './connect.js';
 import { isNews, type Item } from './items.js';
-import { announce, announceOutage, announceTransport, announceUnauthorized, guard, refresh, type Toast, type Transport } from './page.js';
+import { announce, guard, raise, refresh, type Toast, type Transport } from './page.js';
 import type { Fetch } from './request.js';
 import { createShown, type History } from './shown.js';
 import { safeStore } from './storage.js';
@@ -43,12 +43,11 @@ const LIMIT = '50';
 
 /** Makes a client; `start` it. One per page is enough: it raises what all parts of the page listen to. */
 export function createClient(options: Options = {}): Client {
-  const win = typeof window === 'undefined' ? undefined : window;
   const stores = {
     tab: safeStore(() => options.storage?.tab ?? window.sessionStorage),
     browser: safeStore(() => options.storage?.browser ?? window.localStorage),
   };
-  const shown = createShown((win ?? {}) as History, stores.tab);
+  const shown = createShown((globalThis.window ?? {}) as History, stores.tab);
   const asker = { client: SLUICE_VERSION, fetch: options.fetch ?? ((url: string, init: RequestInit) => fetch(url, init)) };
   const connection = connect({
     deliver({ items, replay, now }) {
@@ -56,16 +55,16 @@ export function createClient(options: Options = {}): Client {
       for (const item of fresh) {
         const news = !replay || isNews(item, now);
         const copy = JSON.parse(JSON.stringify(item)); // what a page does to its items must not reach other tabs, or our memory
-        announce(win, copy, news);
+        announce(copy, news);
         guard(() => options.onNotification?.(copy, news));
         shown.remember(item);
       }
-      guard(() => win && refresh(win, fresh));
+      guard(() => refresh(fresh));
     },
     connected() {},
-    disconnected: () => announceOutage(win),
-    unauthorized: () => announceUnauthorized(win),
-    switched: (transport) => announceTransport(win, transport),
+    disconnected: () => raise('toast', { type: 'error', text: 'Live updates disconnected, retrying...' }),
+    unauthorized: () => raise('notification:unauthorized', null),
+    switched: (transport) => raise('sluice:transport', { transport }),
   }, LIMIT, asker, stores, options);
   return {
     version: SLUICE_VERSION,

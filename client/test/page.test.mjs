@@ -184,3 +184,17 @@ test('Sluice taken out: the cursor is dropped, and the id asked for instead', as
   await tab.advance(5_000);
   assert.equal(tab.requests[4].params.get('after_id'), 'c3');
 });
+
+test('frames of one tab each show an item', async () => {
+  const outer = await answered({ ...page('a'), cursor: 'c1' });
+  const { local, session } = outer;
+  const inner = await answered({ ...page('b'), cursor: 'c2' }, { local, session });
+  await outer.advance(5_000);
+  await outer.requests.at(-1).reply({ ...page('b'), cursor: 'c2' });
+  for (const tab of [outer, inner]) assert.ok(tab.toasts.includes('text of b'));
+});
+
+test('an element of the page that is named like it is not it', async () => {
+  const tab = await answered(page('a'), { page: { sluice: { id: 'sluice' } } });
+  assert.deepEqual(tab.created, ['a']);
+});
