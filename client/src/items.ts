@@ -28,7 +28,7 @@ export interface Answer {
 export function parseAnswer(body: unknown): Answer {
   const { notifications, cursor, has_more, reset } = asObject(body);
   if (!Array.isArray(notifications)) throw new TypeError('no notifications');
-  const items = notifications.map(parseItem).filter((item): item is Item => item !== null);
+  const items = notifications.map(parseItem).filter((item): item is Item => !!item);
   return { items: items.reverse(), cursor: asString(cursor), hasMore: has_more === true, reset: reset === true };
 }
 

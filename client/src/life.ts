@@ -47,5 +47,5 @@ function watchSleep(woken: () => void, end: AbortSignal): void {
     last = Date.now();
     if (late) woken();
   }, TICK);
-  end.addEventListener('abort', () => clearInterval(timer));
+  end.onabort = () => clearInterval(timer);
 }

@@ -186,7 +186,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     earliest = clock() + MIN_GAP;
     let wait = INTERVAL; // unless the page broke something below us
     try {
-      const elapsed = knew === undefined ? undefined : Date.now() - knew;
+      const elapsed = knew && Date.now() - knew;
       const reply = await port.ask(after, elapsed, request);
       wait = dropped ? earliest - clock() : handle(reply, after);
     } finally {
@@ -249,11 +249,12 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   }
 
   function received(item: Item, id: string): void {
-    const [after, now] = [position.after, Date.now()];
+    const after = position.after;
+    const now = Date.now();
     const answer = { items: [item], cursor: id || after, hasMore: false, reset: false };
     reached();
     show(answer, now);
-    tell({ kind: 'answer', after, at: position.after, answer, now, transport: 'sse', next: INTERVAL });
+    tell({ kind: 'answer', after, at: position.after, answer, now, transport, next: INTERVAL });
   }
 
   function reached(): void {

@@ -198,3 +198,19 @@ test('an element of the page that is named like it is not it', async () => {
   const tab = await answered(page('a'), { page: { sluice: { id: 'sluice' } } });
   assert.deepEqual(tab.created, ['a']);
 });
+
+test('back from the back/forward cache: what the tab has shown meanwhile is not news, but this page has not had it', async () => {
+  const first = await answered({ ...page('a'), cursor: 'c1' });
+  first.happens('pagehide');
+  const { local, session } = first;
+  const second = await answered({ ...page('b', 'c'), cursor: 'c2' }, { local, session });
+  assert.deepEqual(second.toasts, ['text of b', 'text of c']);
+  second.happens('pagehide');
+  await first.advance(60_000);
+  first.happens('pageshow', { persisted: true });
+  await (await first.request()).reply({ ...page('b', 'c', 'd'), cursor: 'c3' });
+  assert.deepEqual(first.created, ['a', 'b', 'c', 'd']);
+  assert.deepEqual(first.toasts, ['text of a', 'text of d']);
+  const third = await answered({ ...page('b', 'c', 'd'), cursor: 'c3' }, { local, session });
+  assert.deepEqual(third.created, []);
+});
