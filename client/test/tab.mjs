@@ -110,13 +110,13 @@ export class Browser {
 
   #grant(name, claim) {
     this.#held.set(name, claim);
-    queueMicrotask(async () => {
-      const result = await claim.callback({ name });
+    queueMicrotask(() => claim.tab.task(async () => {
+      const result = await claim.callback({ name }); // also if it was stolen before the tab could run
       if (this.#held.get(name) !== claim) return;
       this.#held.delete(name);
       claim.resolve(result);
       this.#next(name);
-    });
+    }));
   }
 
   /** The tab that holds the lock. */

@@ -395,3 +395,23 @@ test('nor one that was hidden with a request under way: the answer is older than
   assert.equal(mine.open, true);
   assert.deepEqual(tab.created, []);
 });
+
+test('a lead that falls to a tab that hangs is taken from it, and it gives way when it is back', async () => {
+  const browser = await browserWith(4);
+  const hung = browser.tabs[1];
+  hung.halt();
+  browser.kill(browser.leader);
+  await browser.advance(100);
+  assert.equal(browser.leader, hung);
+  browser.news.push('a');
+  await pass(browser, 10_000 + 2 * 2_000 + 2 * 1_000 + 500); // the last they heard of their leader was that it is alive
+  const next = browser.leader;
+  assert.notEqual(next, hung);
+  await hung.wakeUp();
+  await pass(browser, 6_000);
+  assert.equal(browser.leader, next);
+  browser.tabs.forEach((tab) => assert.deepEqual(tab.created, ['a']));
+  const { length } = hung.requests;
+  await pass(browser, 20_000);
+  assert.equal(hung.requests.length, length, 'it does not think that it leads');
+});
