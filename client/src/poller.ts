@@ -104,7 +104,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   /** When we last knew all there was; by `Date.now`, which goes on while a machine sleeps. */
   let knew: number | undefined;
 
-  const election = createElection(name, { lead: wake, yield: rest, hear });
+  const election = createElection(name, { turned: wake, hear });
   const stream = createStream({ received, ask: () => void askToPoll(), ended: wake });
 
   function start(): void {

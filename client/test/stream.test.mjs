@@ -249,3 +249,25 @@ test('a leader that goes away closes its stream, and the next one opens its own'
   await browser.leader.requests.at(-1).reply(page(), SSE);
   assert.equal(browser.leader.streams[0].url, '/api/stream?last_event_id=c2');
 });
+
+test('a leader whose place was taken has missed nothing, in whatever order it learns of it', async () => {
+  const browser = new Browser();
+  for (let i = 0; i < 2; i++) {
+    const tab = new Tab({ browser });
+    await (await tab.request()).reply({ ...page('a'), cursor: 'c1' }, SSE);
+  }
+  const [hung, next] = browser.tabs;
+  await hung.streams[0].opens();
+  await browser.advance(20_000);
+  hung.halt();
+  while (browser.leader === hung) await browser.advance(100);
+  await (await next.request()).reply({ ...page('b'), cursor: 'c2' }, SSE);
+  hung.stopped.reverse(); // a browser promises no order between channels and locks
+  await hung.wakeUp();
+  await browser.advance(2_000);
+  const asked = hung.requests.at(-1);
+  if (asked.open) await asked.reply({ ...page('b'), cursor: 'c2' }, SSE);
+  assert.equal(browser.leader, next);
+  assert.deepEqual(hung.created, ['a', 'b']);
+  assert.equal(hung.streams[0].readyState, 2);
+});
