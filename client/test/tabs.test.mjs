@@ -224,6 +224,7 @@ test('signed out: every tab says so once, none asks, and all go on when one find
   browser.tabs.forEach((tab) => {
     assert.deepEqual(tab.created, ['a']);
     assert.equal(tab.window.sluice.running, true);
+    assert.equal(browser.channelsOf(tab), 1);
   });
 });
 
