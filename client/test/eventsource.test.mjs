@@ -280,11 +280,17 @@ test('a page that closes when it opens has missed nothing when it opens again', 
   await tab.advance(1_000);
   await tab.requests.at(-1).reply({ ...page('a'), cursor: 'c1' });
   assert.deepEqual(second.log, ['open', 'a']);
-  second.close();
-  const third = listen(tab);
+});
+
+test('a page that closes when it opens can open again, also when nothing came', async () => {
+  const tab = dropIn();
+  const first = listen(tab);
+  first.addEventListener('open', () => first.close());
+  await (await tab.request()).reply({ ...page(), cursor: '0' });
+  const second = listen(tab);
   await tab.advance(1_000);
   await tab.requests.at(-1).reply(page());
-  assert.deepEqual(third.log, ['open'], 'without an item too');
+  assert.deepEqual([first.log, second.log], [['open'], ['open']]);
 });
 
 test('a page that closes when something comes gets the rest when it opens again', async () => {

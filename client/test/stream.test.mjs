@@ -126,6 +126,21 @@ test('a stream that does not come back is an outage if polls fail too: one toast
   await tab.requests.at(-1).reply({ ...page('b'), cursor: 'c2' }, SSE);
   assert.equal(tab.streams[1].url, '/api/stream?last_event_id=c2');
   assert.deepEqual(tab.toasts, ['text of a', LOST, 'text of b']);
+  await tab.streams[1].opens();
+  assert.equal(tab.requests.filter(isConfig).length, 0, 'the new one has not failed');
+});
+
+test('a stream that ends and comes back is not dead, however long that goes', async () => {
+  const tab = await streaming();
+  for (let minute = 0; minute < 8; minute++) {
+    await tab.advance(60_000);
+    await config(tab, 'sse');
+    await tab.streams[0].ends();
+    await tab.streams[0].opens();
+    await config(tab, 'sse');
+  }
+  assert.equal(tab.streams.length, 1);
+  assert.equal(tab.streams[0].readyState, 1);
 });
 
 test('a stream that is refused is not asked for again for a minute; polls go on', async () => {
