@@ -182,6 +182,7 @@ class Stream extends EventTarget {
     tab.streams.push(this);
   }
   async #says(state, type, fields = {}) {
+    if (this.#state === 2) return; // closed for good
     this.#state = state;
     this.#on[type]?.(fields);
     await settle();
