@@ -11,18 +11,16 @@ declare global {
 }
 
 /** Not before the page's other deferred scripts have run: an event that nobody listens to yet is lost. */
-function whenReady(action: () => void): void {
-  if (document.readyState === 'complete') return action();
-  let done = false;
+function whenReady(action?: () => void): void {
   const once = () => {
-    if (!done) action();
-    done = true;
+    action?.();
+    action = undefined;
   };
-  window.addEventListener('DOMContentLoaded', once);
-  window.addEventListener('load', once);
+  if (document.readyState === 'complete') once();
+  ['DOMContentLoaded', 'load'].forEach((name) => window.addEventListener(name, once));
 }
 
-if (!window.sluice) {
+if (!window.sluice?.version) { // or an element of the page has this name
   const { interval, adaptive } = document.currentScript?.dataset ?? {};
   const client = createClient({ interval: Number(interval) * 1000, adaptive: adaptive !== 'false' });
   window.sluice = client;

@@ -35,7 +35,7 @@ export function connect(
   return {
     poller,
     start() {
-      if (!end && typeof document !== 'undefined') follow(poller, (end = new AbortController()).signal);
+      if (!end && globalThis.document) follow(poller, (end = new AbortController()).signal);
       poller.start();
     },
     stop() {

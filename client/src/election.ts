@@ -31,10 +31,8 @@ export type Message =
   | { readonly kind: 'active' };
 
 export interface Member {
-  /** This tab leads from now on. */
-  lead(): void;
-  /** Another tab has taken the lead from this one. */
-  yield(): void;
+  /** This tab leads from now on; or another has taken the lead from it, and this one may have missed what that one said. */
+  turned(): void;
   hear(message: Message): void;
 }
 
@@ -67,11 +65,13 @@ export function createElection(name: string, member: Member): Election {
 
   function join(): void {
     if (release || wish) return;
-    if (!globalThis.BroadcastChannel || !globalThis.navigator?.locks) return lead(() => {});
-    if (!channel) {
-      channel = new BroadcastChannel(name);
-      channel.onmessage = ({ data }) => receive(data);
+    try {
+      navigator.locks.request; // it has to be there
+      channel ??= new BroadcastChannel(name); // it may be refused where storage is blocked
+    } catch {
+      return lead(() => {});
     }
+    channel.onmessage = ({ data }) => receive(data);
     queue();
     post({ kind: 'ping' });
   }
@@ -110,15 +110,15 @@ export function createElection(name: string, member: Member): Election {
     clearTimeout(timer);
     release = letGo;
     post({ kind: 'alive', next: TIMEOUT });
-    member.lead();
+    member.turned();
   }
 
   /** Somebody took the lock; or, if we did not have it, there are no locks here, as in a sandboxed frame. */
   function lost(): void {
     if (!release) return lead(() => {});
     release = undefined;
-    member.yield();
     queue();
+    member.turned();
   }
 
   function receive(message: Message): void {

@@ -6,7 +6,7 @@
 
 import { connect } from './connect.js';
 import type { Item } from './items.js';
-import { announceUnauthorized } from './page.js';
+import { raise } from './page.js';
 import { createIds } from './shown.js';
 import { safeStore } from './storage.js';
 
@@ -19,10 +19,16 @@ const LIMIT = '20';
 const Native = window.EventSource;
 const [CONNECTING, OPEN, CLOSED] = [0, 1, 2] as const;
 
+type Handler = (event: Event) => unknown;
+
 /** One EventSource of the page. */
 interface Source {
   state: typeof CONNECTING | typeof OPEN | typeof CLOSED;
   readonly target: EventTarget;
+  readonly url: string;
+  readonly withCredentials: boolean;
+  /** What is set as onopen, onmessage and onerror, by the type of event. */
+  readonly handlers: Map<string, Handler | null>;
 }
 
 /** Those that are not closed. They share the poller, and with it the outage: it is the page's, not theirs. */
@@ -36,19 +42,21 @@ const interval = Number(document.currentScript?.dataset.interval) * 1000;
 
 const connection = connect({
   deliver({ items, after, at }) {
-    const repeated = isRepeated(items);
+    let all = true;
     items.forEach((item, i) => {
-      if (repeated[i]) return;
+      all = sources.size > 0; // the page may close the last one on the way
+      if (!all || isRepeated([item])[0]) return;
       const init = { data: envelope(item), lastEventId: i < items.length - 1 ? after : at || after, origin: location.origin };
-      all().forEach((source) => {
+      each((source) => {
         open(source); // it was about to
         if (source.state === OPEN) source.target.dispatchEvent(new MessageEvent('message', init));
       });
     });
+    return all;
   },
   connected() {
     connected = true;
-    all().forEach(open);
+    each(open);
   },
   disconnected() {
     connected = false;
@@ -57,14 +65,14 @@ const connection = connect({
   unauthorized() {
     connected = false;
     fail(CLOSED);
-    announceUnauthorized(window);
+    raise('notification:unauthorized', null);
   },
   switched() {},
 }, LIMIT, asker, stores, { interval });
 
-/** A copy: what the page opens in a handler is not meant. */
-function all(): Source[] {
-  return [...sources];
+/** Those that are there now: not what the page opens in a handler, nor what it closes there. */
+function each(action: (source: Source) => void): void {
+  [...sources].forEach((source) => sources.has(source) && action(source));
 }
 
 function open(source: Source): void {
@@ -75,7 +83,7 @@ function open(source: Source): void {
 
 /** The page is told once. What it opens in the middle of it, as the old page does, stays CONNECTING until it is over. */
 function fail(state: Source['state']): void {
-  all().forEach((source) => {
+  each((source) => {
     if (state === CLOSED) close(source);
     source.state = state;
     source.target.dispatchEvent(new Event('error'));
@@ -106,36 +114,42 @@ function ours(address: unknown): URL | undefined {
   }
 }
 
-/** Makes `target` look like an EventSource of the browser. */
-function attach(target: EventTarget, url: URL, withCredentials: boolean): void {
-  const source: Source = { state: CONNECTING, target };
-  Object.defineProperties(target, {
-    readyState: { get: () => source.state },
-    url: { value: url.href },
-    withCredentials: { value: withCredentials },
-    close: { value: () => close(source) },
-    onopen: handler(target, 'open'),
-    onmessage: handler(target, 'message'),
-    onerror: handler(target, 'error'),
+/** All that the page has made, closed or not. */
+const made = new WeakMap<object, Source>();
+
+/**
+ * Has a member of EventSource serve ours as well. It stays on the prototype, where a page may override it, wrap it or call
+ * it by `super`.
+ */
+function share(name: string, act: (source: Source, value: unknown) => unknown, kind: 'get' | 'set' | 'value' = 'get'): void {
+  const native = Object.getOwnPropertyDescriptor(Native.prototype, name)?.[kind];
+  Object.defineProperty(Native.prototype, name, {
+    [kind](this: object, value?: unknown) {
+      const source = made.get(this);
+      return source ? act(source, value) : native.call(this, value);
+    },
   });
+}
+
+share('readyState', ({ state }) => state);
+share('url', ({ url }) => url);
+share('withCredentials', ({ withCredentials }) => withCredentials);
+share('close', close, 'value');
+for (const type of ['open', 'message', 'error']) {
+  share(`on${type}`, ({ handlers }) => handlers.get(type) ?? null);
+  share(`on${type}`, ({ target, handlers }, next) => {
+    if (!handlers.has(type)) target.addEventListener(type, (event) => handlers.get(type)?.call(target, event));
+    handlers.set(type, typeof next === 'function' ? (next as Handler) : null);
+  }, 'set');
+}
+
+function attach(target: EventTarget, url: string, withCredentials: boolean): void {
+  const source: Source = { state: CONNECTING, target, url, withCredentials, handlers: new Map() };
+  made.set(target, source);
   sources.add(source);
   // Not before the page has had time to set its handlers.
   if (connected) setTimeout(() => connected && open(source));
   else connection.start();
-}
-
-function handler(target: EventTarget, type: string): PropertyDescriptor {
-  let current: ((event: Event) => unknown) | null = null;
-  let listens = false;
-  return {
-    enumerable: true,
-    get: () => current,
-    set(next: unknown) {
-      current = typeof next === 'function' ? (next as typeof current) : null;
-      if (!listens) target.addEventListener(type, (event) => current?.call(target, event));
-      listens = true;
-    },
-  };
 }
 
 window.EventSource = new Proxy(Native, {
@@ -143,7 +157,7 @@ window.EventSource = new Proxy(Native, {
     const url = args.length ? ours(args[0]) : undefined;
     if (!url) return Reflect.construct(Native, args, newTarget);
     const target: EventTarget = Reflect.construct(EventTarget, [], newTarget);
-    attach(target, url, !!args[1]?.withCredentials);
+    attach(target, url.href, !!args[1]?.withCredentials);
     return target;
   },
 });

@@ -1,8 +1,8 @@
 import { connect } from './connect.js';
 import { isNews, type Item } from './items.js';
-import { announce, announceOutage, announceTransport, announceUnauthorized, guard, refresh, type Toast, type Transport } from './page.js';
+import { announce, guard, raise, refresh, type Toast, type Transport } from './page.js';
 import type { Fetch } from './request.js';
-import { createShown, type History } from './shown.js';
+import { createShown, type History, type Shown } from './shown.js';
 import { safeStore } from './storage.js';
 
 export type { Context, Item } from './items.js';
@@ -19,7 +19,7 @@ export interface Options {
   readonly adaptive?: boolean;
   /**
    * Called once for each item, oldest first. `news` is false for what was there before: on a first page, items older
-   * than two minutes, seen or dismissed. What it throws is logged and costs nothing else.
+   * than two minutes, seen or dismissed; on one from the back/forward cache, what the tab has shown meanwhile. What it throws is logged and costs nothing else.
    */
   readonly onNotification?: (item: Item, news: boolean) => void;
   readonly fetch?: Fetch;
@@ -43,28 +43,31 @@ const LIMIT = '50';
 
 /** Makes a client; `start` it. One per page is enough: it raises what all parts of the page listen to. */
 export function createClient(options: Options = {}): Client {
-  const win = typeof window === 'undefined' ? undefined : window;
   const stores = {
     tab: safeStore(() => options.storage?.tab ?? window.sessionStorage),
     browser: safeStore(() => options.storage?.browser ?? window.localStorage),
   };
-  const shown = createShown((win ?? {}) as History, stores.tab);
+  const shown = createShown((globalThis.window ?? {}) as History, stores.tab);
+  /** What the tab has shown in other pages while this one was in the back/forward cache. */
+  let before: Shown | undefined;
+  globalThis.window?.addEventListener('pageshow', ({ persisted }) => persisted && (before = createShown({}, stores.tab)));
   const asker = { client: SLUICE_VERSION, fetch: options.fetch ?? ((url: string, init: RequestInit) => fetch(url, init)) };
   const connection = connect({
     deliver({ items, replay, now }) {
       const fresh = shown.fresh(items);
       for (const item of fresh) {
-        const news = !replay || isNews(item, now);
-        announce(win, item, news);
-        guard(() => options.onNotification?.(item, news));
+        const news = before?.fresh([item]).length !== 0 && (!replay || isNews(item, now));
+        const copy = JSON.parse(JSON.stringify(item)); // what a page does to its items must not reach other tabs, or our memory
+        announce(copy, news);
+        guard(() => options.onNotification?.(copy, news));
         shown.remember(item);
       }
-      guard(() => win && refresh(win, fresh));
+      guard(() => refresh(fresh));
     },
     connected() {},
-    disconnected: () => announceOutage(win),
-    unauthorized: () => announceUnauthorized(win),
-    switched: (transport) => announceTransport(win, transport),
+    disconnected: () => raise('toast', { type: 'error', text: 'Live updates disconnected, retrying...' }),
+    unauthorized: () => raise('notification:unauthorized', null),
+    switched: (transport) => raise('sluice:transport', { transport }),
   }, LIMIT, asker, stores, options);
   return {
     version: SLUICE_VERSION,

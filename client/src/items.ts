@@ -28,7 +28,7 @@ export interface Answer {
 export function parseAnswer(body: unknown): Answer {
   const { notifications, cursor, has_more, reset } = asObject(body);
   if (!Array.isArray(notifications)) throw new TypeError('no notifications');
-  const items = notifications.map(parseItem).filter((item): item is Item => item !== null);
+  const items = notifications.map(parseItem).filter((item): item is Item => !!item);
   return { items: items.reverse(), cursor: asString(cursor), hasMore: has_more === true, reset: reset === true };
 }
 
@@ -100,8 +100,7 @@ export function isNews(item: Item, now: number): boolean {
 
 /** Milliseconds since 1970, or NaN. The app writes `YYYY-MM-DD HH:MM:SS` and means UTC; the gateway writes RFC 3339. */
 function createdAt(item: Item): number {
-  const text = asString(item.created_at);
-  return Date.parse(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text) ? text.replace(' ', 'T') + 'Z' : text);
+  return Date.parse(asString(item.created_at).replace(/^([\d-]{10}) ([\d:]{8})$/, '$1T$2Z'));
 }
 
 function asObject(value: unknown): Record<string, unknown> {

@@ -11,8 +11,11 @@ const INPUT_EVERY = 10_000;
 
 /** Tells the poller what happens to its page, until `end`. */
 export function follow(poller: Poller, end: AbortSignal): void {
-  const on = (target: EventTarget, names: string[], listener: (event: Event) => void) =>
-    names.forEach((name) => target.addEventListener(name, listener, { signal: end, capture: true }));
+  // `focus`, and whatever a page names `freeze` or `resume`, also pass by here on their way to one of its elements.
+  const on = (target: EventTarget, names: string[], listener: (event: Event) => void, passing?: boolean) =>
+    names.forEach((name) => target.addEventListener(name, (event) => {
+      if (passing || event.eventPhase === 2) listener(event);
+    }, { signal: end, capture: true }));
   const look = () => (document.hidden ? poller.pause() : poller.resume());
 
   on(document, ['visibilitychange', 'resume'], look);
@@ -22,9 +25,9 @@ export function follow(poller: Poller, end: AbortSignal): void {
   // Going offline is looked into as well: the user learns of it at once, and browsers are wrong about it at times.
   on(window, ['online', 'offline'], poller.wake);
   on(window, ['focus'], poller.look);
-  on(window, ['pointerdown', 'keydown'], seldom(poller.active));
+  on(window, ['pointerdown', 'keydown'], seldom(poller.active), true);
   watchSleep(poller.wake, end);
-  if (document.hidden) poller.pause();
+  look(); // it may have been hidden or shown while nobody was following
 }
 
 function seldom(action: () => void): () => void {
@@ -44,5 +47,5 @@ function watchSleep(woken: () => void, end: AbortSignal): void {
     last = Date.now();
     if (late) woken();
   }, TICK);
-  end.addEventListener('abort', () => clearInterval(timer));
+  end.onabort = () => clearInterval(timer);
 }

@@ -34,29 +34,17 @@ declare global {
 type EventsOf<D> = { [name in keyof D]: CustomEvent<D[name]> };
 
 /** Raises the events of one item. Listeners that throw are reported by the browser and stop nothing. */
-export function announce(win: Window | undefined, item: Item, toast: boolean): void {
+export function announce(item: Item, toast: boolean): void {
   const { level, text, context } = item;
   const type = level === 'error' || level === 'success' ? level : 'info';
-  if (toast) raise(win, 'toast', { type, text, href: linkOf(context) });
-  raise(win, 'notification:created', item);
-  if (context.document_id) raise(win, 'document:activity', item);
-  if (context.job_id) raise(win, 'job:activity', item);
+  if (toast) raise('toast', { type, text, href: linkOf(context) });
+  raise('notification:created', item);
+  if (context.document_id) raise('document:activity', item);
+  if (context.job_id) raise('job:activity', item);
 }
 
-export function announceOutage(win: Window | undefined): void {
-  raise(win, 'toast', { type: 'error', text: 'Live updates disconnected, retrying...' });
-}
-
-export function announceUnauthorized(win: Window | undefined): void {
-  raise(win, 'notification:unauthorized', null);
-}
-
-export function announceTransport(win: Window | undefined, transport: Transport): void {
-  raise(win, 'sluice:transport', { transport });
-}
-
-function raise<Name extends keyof Details>(win: Window | undefined, name: Name, detail: Details[Name]): void {
-  guard(() => win?.dispatchEvent(new CustomEvent(name, { detail })));
+export function raise<Name extends keyof Details>(name: Name, detail: Details[Name]): void {
+  guard(() => globalThis.window?.dispatchEvent(new CustomEvent(name, { detail })));
 }
 
 /** Whatever a page has done to its window, it costs one event at most. */
@@ -72,18 +60,19 @@ export function guard(action: () => unknown): void {
  * Has htmx refresh what the items are about: each element once for all of them, since fifty items in one answer are no
  * reason to load a list fifty times.
  */
-export function refresh(win: Window & { htmx?: Htmx }, items: readonly Item[]): void {
-  if (!items.length) return;
-  const details = (kind: string, key: string) =>
-    [...new Set(items.map((item) => contextId(item.context[key])))]
-      .filter((id) => id)
-      .map((id) => `[data-${kind}-detail][data-${kind}-id="${CSS.escape(id)}"]`);
-  const trigger = (event: string, selectors: string[]) => selectors.forEach((selector) => {
+export function refresh(items: readonly Item[]): void {
+  const win: (Window & { htmx?: Htmx }) | undefined = globalThis.window;
+  if (!win || !items.length) return;
+  const trigger = (event: string, selector: string) => {
     const element = win.document.querySelector(selector);
     if (element) win.htmx?.trigger(element, event); // htmx throws when there is none
-  });
-  trigger('refreshDocument', details('document', 'document_id'));
-  trigger('refreshJob', details('job', 'job_id'));
-  trigger('refreshDocuments', ['[data-documents-page]']);
-  trigger('refreshJobs', ['[data-jobs-page]']);
+  };
+  const details = (event: string, kind: string) =>
+    new Set(items.map(({ context }) => contextId(context[`${kind}_id`]))).forEach((id) => {
+      if (id) trigger(event, `[data-${kind}-detail][data-${kind}-id="${CSS.escape(id)}"]`);
+    });
+  details('refreshDocument', 'document');
+  details('refreshJob', 'job');
+  trigger('refreshDocuments', '[data-documents-page]');
+  trigger('refreshJobs', '[data-jobs-page]');
 }

@@ -29,7 +29,8 @@ export interface Port {
   askToPoll(): Promise<boolean>;
   /** Opens the stream after a place of the gateway's; undefined where there are no streams. */
   open(after: string): EventSource | undefined;
-  deliver(delivery: Delivery): void;
+  /** False when there was nobody to show all of it to: it is to be asked for again. */
+  deliver(delivery: Delivery): boolean | void;
   /** Called with the first answer after a start or an outage, before its items are delivered. */
   connected(): void;
   /** Called once when an outage begins. */
@@ -65,8 +66,8 @@ export interface Poller {
 /** More pages than this in a row are not drained at once, whatever the server says. */
 const DRAIN_MAX = 20;
 
-/** The place before a user's first item. It names no user, so it cannot tell whose the next item is. */
-const NOBODYS = '0';
+/** The places before a user's first item, the gateway's and the app's. They name no user, so they cannot tell whose the next item is. */
+const NOBODYS = ['0', ''];
 
 /**
  * The loop of one tab.
@@ -98,10 +99,12 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   let link: 'unknown' | 'up' | 'down' | 'refused' = 'unknown';
   /** Whether our place comes from an answer to us, and so belongs to who is signed in. */
   let synced = false;
+  /** The leader is somewhere else, and no request of ours has begun since we heard of it. */
+  let behind = false;
   /** When we last knew all there was; by `Date.now`, which goes on while a machine sleeps. */
   let knew: number | undefined;
 
-  const election = createElection(name, { lead: wake, yield: rest, hear });
+  const election = createElection(name, { turned: wake, hear });
   const stream = createStream({ received, ask: () => void askToPoll(), ended: wake });
 
   function start(): void {
@@ -179,11 +182,11 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   async function poll(): Promise<void> {
     const after = position.after;
     request = new AbortController();
-    dropped = false;
+    dropped = behind = false;
     earliest = clock() + MIN_GAP;
     let wait = INTERVAL; // unless the page broke something below us
     try {
-      const elapsed = knew === undefined ? undefined : Date.now() - knew;
+      const elapsed = knew && Date.now() - knew;
       const reply = await port.ask(after, elapsed, request);
       wait = dropped ? earliest - clock() : handle(reply, after);
     } finally {
@@ -197,7 +200,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     if (reply.kind === 'answer') return accept(reply, after);
     if (reply.kind === 'unauthorized') return refuse();
     if (reply.kind === 'unprocessable') position.stepBack();
-    return fail(reply.kind === 'failed' ? reply.retryAfter : 0);
+    return fail(reply.retryAfter);
   }
 
   function accept(reply: Reply & { kind: 'answer' }, after: string): number {
@@ -210,8 +213,8 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     }
     // The bare app answers with the newest of what follows an id: behind a full page there may be older items that it
     // never sends. Nothing here can find them; the gateway sends the oldest first and has_more.
+    synced = !paused; // before the page may stop us
     const moved = show(answer, now);
-    synced = true;
     const wait = next(answer.hasMore && moved, reply.transport, interval);
     tell({ kind: 'answer', after, at: position.after, answer, now, transport, next: stream.open ? INTERVAL : wait });
     return wait;
@@ -221,14 +224,14 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   function show(answer: Answer, now: number): boolean {
     const after = position.after;
     if (answer.items.length) schedule.active();
-    port.deliver({ items: answer.items, replay: answer.reset || !after, now, after, at: answer.cursor });
-    return position.moveTo(answer);
+    const all = port.deliver({ items: answer.items, replay: answer.reset || !after, now, after, at: answer.cursor });
+    return all !== false && position.moveTo(answer);
   }
 
   function next(more: boolean, way: Transport, interval: number): number {
     if (more && ++drained < DRAIN_MAX) return 0;
     drained = 0;
-    if (!election.leading) return Infinity;
+    if (!election.leading) return more || behind ? INTERVAL : Infinity;
     turn(way === 'sse' && openStream() ? 'sse' : 'poll');
     return stream.open ? Infinity : schedule.next(interval);
   }
@@ -246,18 +249,18 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   }
 
   function received(item: Item, id: string): void {
-    const [after, now] = [position.after, Date.now()];
+    const after = position.after;
+    const now = Date.now();
     const answer = { items: [item], cursor: id || after, hasMore: false, reset: false };
     reached();
     show(answer, now);
-    tell({ kind: 'answer', after, at: position.after, answer, now, transport: 'sse', next: INTERVAL });
+    tell({ kind: 'answer', after, at: position.after, answer, now, transport, next: INTERVAL });
   }
 
   function reached(): void {
     schedule.succeeded();
     knew = Date.now();
-    if (link !== 'up') port.connected();
-    link = 'up';
+    tellPage('up', port.connected);
   }
 
   function refuse(): number {
@@ -265,23 +268,24 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     state = 'refused';
     rest();
     election.withdraw();
-    if (link !== 'refused') port.unauthorized();
-    link = 'refused';
+    tellPage('refused', port.unauthorized);
     return Infinity;
   }
 
   function fail(retryAfter: number): number {
     earliest = Math.max(earliest, clock() + retryAfter);
     if (paused) return Infinity; // a hidden tab's network may be cut; the poll on return will tell
-    lose();
+    tellPage('down', port.disconnected);
     const wait = schedule.backoff(retryAfter);
     tell({ kind: 'failed', next: wait });
     return wait;
   }
 
-  function lose(): void {
-    if (link !== 'down') port.disconnected();
-    link = 'down';
+  /** Once; and the page may stop us in it. */
+  function tellPage(now: typeof link, tell: () => void): void {
+    const before = link;
+    link = now;
+    if (before !== now) tell();
   }
 
   /** Tells the other tabs, if it is for us to tell. */
@@ -293,7 +297,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     if (message.kind === 'ping') return tell({ kind: 'alive', next: TIMEOUT });
     if (message.kind === 'active' && election.leading) return active();
     if (election.leading) return;
-    if (message.kind === 'failed') lose();
+    if (message.kind === 'failed') tellPage('down', port.disconnected);
     if (message.kind === 'refused') refuse();
     if (message.kind === 'answer') follow(message);
   }
@@ -303,10 +307,10 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     if (state === 'refused') return resume(); // somebody has signed in
     turn(message.transport);
     const after = position.after;
-    if (synced && after === message.after && after !== NOBODYS) {
+    if (synced && after === message.after && !NOBODYS.includes(after)) {
       reached();
       show(message.answer, message.now);
-    } else if (after !== message.at) wake();
+    } else if ((behind = after !== message.at)) wake();
     else reached();
   }
 

@@ -19,7 +19,7 @@ export type Reply =
   /** 401 or 403: nobody is signed in here. */
   | { readonly kind: 'unauthorized' }
   /** 422: the cursor cannot be used. */
-  | { readonly kind: 'unprocessable' }
+  | { readonly kind: 'unprocessable'; readonly retryAfter: number }
   /** Anything else, a time-out and nonsense included. */
   | { readonly kind: 'failed'; readonly retryAfter: number };
 
@@ -51,10 +51,13 @@ export async function saysPoll(asker: Asker, url: string): Promise<boolean> {
 async function get<T>(
   { fetch, client }: Asker, url: string, more: HeadersInit, abort: AbortController, read: (response: Response) => Promise<T>,
 ): Promise<T | undefined> {
+  const { signal } = abort;
   const timer = setTimeout(() => abort.abort(), TIMEOUT);
   try {
     const headers = { Accept: 'application/json', 'Sluice-Client': client, ...more };
-    return await read(await fetch(url, { credentials: 'include', headers, signal: abort.signal }));
+    const answer = fetch(url, { credentials: 'include', headers, signal }).then(read);
+    // A page that wraps fetch may have lost the signal on the way.
+    return await Promise.race([answer, new Promise<never>((_, reject) => (signal.onabort = reject))]);
   } catch {
     return undefined;
   } finally {
@@ -65,8 +68,7 @@ async function get<T>(
 async function readReply(response: Response): Promise<Reply> {
   const { status, headers } = response;
   if (status === 401 || status === 403) return { kind: 'unauthorized' };
-  if (status === 422) return { kind: 'unprocessable' };
-  if (!response.ok) return { kind: 'failed', retryAfter: headerSeconds(headers.get('Retry-After')) };
+  if (!response.ok) return { kind: status === 422 ? 'unprocessable' : 'failed', retryAfter: headerSeconds(headers.get('Retry-After')) };
   const answer = parseAnswer(await response.json());
   return {
     kind: 'answer',

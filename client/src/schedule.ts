@@ -83,5 +83,5 @@ export function spread(wait: number): number {
 
 /** A header of whole seconds, in milliseconds; 0 when it is absent or anything else. */
 export function headerSeconds(value: string | null): number {
-  return value !== null && /^\d+$/.test(value) ? Math.min(MAX_WAIT, Number(value) * 1000) : 0;
+  return /^\d+$/.test(value ?? '') ? Math.min(MAX_WAIT, Number(value) * 1000) : 0;
 }

@@ -55,11 +55,12 @@ export function createShown(page: History, store: Store): Shown {
 export function createIds(): (items: readonly Item[]) => boolean[] {
   const ids = new Set<string>();
   return (items) => {
-    const here = new Set<string>();
-    const repeated = items.map(({ id }) => here.has(id) || !here.add(id) || ids.has(id));
-    here.forEach((id) => ids.delete(id)); // and back at the end, as the last to be forgotten
-    here.forEach((id) => ids.add(id));
-    trim(ids, Math.max(IDS_MAX, here.size));
+    const repeated = items.map(({ id }) => {
+      const known = ids.delete(id);
+      ids.add(id); // back at the end, as the last to be forgotten
+      return known;
+    });
+    trim(ids, Math.max(IDS_MAX, items.length));
     return repeated;
   };
 }

@@ -198,6 +198,21 @@ test('close ends it, and the last one ends the polls; a later one goes on from t
   assert.deepEqual(third.log, ['open', 'c']);
 });
 
+test('a page that closes when hidden and opens when shown goes on', async () => {
+  const { tab, source } = await opened();
+  let next;
+  tab.document.addEventListener('visibilitychange', () => {
+    if (tab.document.hidden) source.close();
+    else next = listen(tab);
+  });
+  tab.hide();
+  await tab.advance(60_000);
+  assert.equal(tab.requests.length, 1);
+  tab.show();
+  await (await tab.request()).reply({ ...page('b'), cursor: 'c2' });
+  assert.deepEqual(next.log, ['open', 'b']);
+});
+
 test('one that is about to open when something comes opens for it', async () => {
   const { tab, source } = await opened();
   await tab.advance(5_000);
@@ -267,4 +282,77 @@ test('old pages and new ones share one poller', async () => {
   assert.deepEqual([source.log, client.created], [['open', 'a', 'b'], ['b']]);
   assert.ok(client.window.__notifiedIds.has(hashKey('b:info:text of b')));
   assert.equal(client.requests.length, 1);
+});
+
+test('a page that closes when it opens has missed nothing when it opens again', async () => {
+  const tab = dropIn();
+  const first = listen(tab);
+  first.addEventListener('open', () => first.close());
+  await (await tab.request()).reply({ ...page('a'), cursor: 'c1' });
+  assert.deepEqual(first.log, ['open']);
+  const second = listen(tab);
+  await tab.advance(1_000);
+  await tab.requests.at(-1).reply({ ...page('a'), cursor: 'c1' });
+  assert.deepEqual(second.log, ['open', 'a']);
+});
+
+test('a page that closes when it opens can open again, also when nothing came', async () => {
+  const tab = dropIn();
+  const first = listen(tab);
+  first.addEventListener('open', () => first.close());
+  await (await tab.request()).reply({ ...page(), cursor: '0' });
+  const second = listen(tab);
+  await tab.advance(1_000);
+  await tab.requests.at(-1).reply(page());
+  assert.deepEqual([first.log, second.log], [['open'], ['open']]);
+});
+
+test('a page that closes when something comes gets the rest when it opens again', async () => {
+  const { tab, source } = await opened();
+  source.addEventListener('message', () => source.close());
+  await tab.advance(5_000);
+  await tab.requests.at(-1).reply({ ...page('b', 'c', 'd'), cursor: 'c2' });
+  assert.deepEqual(source.log, ['open', 'a', 'b']);
+  const second = listen(tab);
+  await tab.advance(1_000);
+  await tab.requests.at(-1).reply({ ...page('b', 'c', 'd'), cursor: 'c2' });
+  assert.deepEqual(second.log, ['open', 'c', 'd']);
+});
+
+test('what is closed in the error handler of another hears nothing more', async () => {
+  for (const status of [502, 401]) {
+    const { tab, source } = await opened();
+    const second = listen(tab);
+    await tab.advance(1_000);
+    source.addEventListener('error', () => second.close());
+    await tab.advance(4_000);
+    await tab.requests.at(-1).refuse(status);
+    assert.deepEqual([second.readyState, second.log], [2, ['open']]);
+  }
+});
+
+test('a page may wrap, override and extend it', async () => {
+  const { tab } = await opened();
+  const { EventSource } = tab.window;
+  class Mine extends EventSource {
+    closings = 0;
+    onmessage = null;
+    get readyState() { return `state ${super.readyState}`; }
+    close() { this.closings++; super.close(); }
+  }
+  const mine = new Mine('/api/stream');
+  assert.equal(mine.readyState, 'state 0');
+  mine.close();
+  assert.deepEqual([mine.closings, mine.readyState], [1, 'state 2']);
+  const wrapped = new EventSource('/api/stream');
+  let closings = 0;
+  const close = wrapped.close.bind(wrapped);
+  Object.assign(wrapped, { close() { closings++; close(); } });
+  wrapped.close();
+  assert.deepEqual([closings, wrapped.readyState], [1, 2]);
+  assert.deepEqual(Object.keys(new EventSource('/api/stream')), []);
+  const other = new EventSource('/elsewhere');
+  assert.deepEqual([other.readyState, other.url], [0, '/elsewhere']);
+  other.close();
+  assert.equal(other.readyState, 2);
 });

@@ -184,3 +184,33 @@ test('Sluice taken out: the cursor is dropped, and the id asked for instead', as
   await tab.advance(5_000);
   assert.equal(tab.requests[4].params.get('after_id'), 'c3');
 });
+
+test('frames of one tab each show an item', async () => {
+  const outer = await answered({ ...page('a'), cursor: 'c1' });
+  const { local, session } = outer;
+  const inner = await answered({ ...page('b'), cursor: 'c2' }, { local, session });
+  await outer.advance(5_000);
+  await outer.requests.at(-1).reply({ ...page('b'), cursor: 'c2' });
+  for (const tab of [outer, inner]) assert.ok(tab.toasts.includes('text of b'));
+});
+
+test('an element of the page that is named like it is not it', async () => {
+  const tab = await answered(page('a'), { page: { sluice: { id: 'sluice' } } });
+  assert.deepEqual(tab.created, ['a']);
+});
+
+test('back from the back/forward cache: what the tab has shown meanwhile is not news, but this page has not had it', async () => {
+  const first = await answered({ ...page('a'), cursor: 'c1' });
+  first.happens('pagehide');
+  const { local, session } = first;
+  const second = await answered({ ...page('b', 'c'), cursor: 'c2' }, { local, session });
+  assert.deepEqual(second.toasts, ['text of b', 'text of c']);
+  second.happens('pagehide');
+  await first.advance(60_000);
+  first.happens('pageshow', { persisted: true });
+  await (await first.request()).reply({ ...page('b', 'c', 'd'), cursor: 'c3' });
+  assert.deepEqual(first.created, ['a', 'b', 'c', 'd']);
+  assert.deepEqual(first.toasts, ['text of a', 'text of d']);
+  const third = await answered({ ...page('b', 'c', 'd'), cursor: 'c3' }, { local, session });
+  assert.deepEqual(third.created, []);
+});

@@ -210,6 +210,17 @@ test('stop and start', async () => {
   assert.deepEqual(tab.created, ['a']);
 });
 
+test('stopped while hidden and started when shown, it goes on', async () => {
+  const tab = await opened();
+  tab.hide();
+  tab.window.sluice.stop();
+  tab.show();
+  await tab.advance(5_000);
+  tab.window.sluice.start();
+  await tab.request();
+  assert.equal(tab.requests.length, 2);
+});
+
 test('starting what runs changes nothing', async () => {
   const tab = await opened();
   await tab.advance(2_000);
@@ -444,4 +455,47 @@ test('a cursor that the server cannot read is given up, step by step', async () 
     await tab.requests.at(-1).refuse(422);
     await tab.advance(30_000);
   }
+});
+
+test('what only passes by on its way to a part of the page is not the page\'s', async () => {
+  const tab = await opened();
+  await tab.advance(2_000);
+  for (const bubbles of [false, true]) {
+    for (const name of ['freeze', 'resume', 'visibilitychange']) tab.document.passes(new Event(name, { bubbles }));
+    for (const name of ['online', 'offline', 'pagehide', 'pageshow']) tab.window.passes(new Event(name, { bubbles }));
+  }
+  await tab.advance(2_999);
+  assert.equal(tab.requests.length, 1);
+  await tab.advance(1);
+  assert.equal(tab.requests.length, 2);
+  await tab.requests[1].refuse(401);
+  for (let i = 0; i < 5; i++) tab.window.passes(new Event('focus')); // somebody fills in a form
+  await silent(tab);
+});
+
+test('a key that goes to a part of the page is a use of it', async () => {
+  const tab = await opened();
+  for (let i = 0; i < 20; i++) {
+    while (!tab.requests.at(-1).open) await tab.advance(250);
+    await tab.requests.at(-1).reply(page());
+  }
+  const { length } = tab.requests;
+  await tab.advance(1_000);
+  tab.window.passes(new Event('keydown'));
+  await tab.request();
+  assert.equal(tab.requests.length, length + 1);
+});
+
+test('a page whose fetch cannot be aborted does not hold it up for ever', async () => {
+  const tab = await opened();
+  const { fetch } = tab.window;
+  tab.window.fetch = (url, init) => fetch(url, { ...init, signal: new AbortController().signal });
+  await tab.advance(5_000);
+  const [, hung] = tab.requests;
+  await tab.advance(11_000);
+  assert.deepEqual(tab.toasts, [LOST]);
+  assert.equal(tab.requests.length, 3);
+  await tab.requests[2].reply({ ...page('a'), cursor: 'c2' });
+  await hung.reply({ ...page('late'), cursor: 'c9' });
+  assert.deepEqual(tab.created, ['a'], 'and what was given up is not used');
 });

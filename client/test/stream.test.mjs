@@ -43,7 +43,7 @@ test('what the stream brings is shown, kept as the place, and gone on from by po
   await tab.advance(1_000);
   tab.happens('online');
   assert.equal((await tab.request()).params.get('after_id'), 'c2');
-  assert.equal(tab.streams[0].open, false);
+  assert.equal(tab.streams[0].readyState !== 2, false);
 });
 
 test('other events and nonsense on the stream are nothing', async () => {
@@ -61,11 +61,11 @@ test('it asks about every minute whether to poll again, and then polls at once',
     await tab.advance(60_000);
     assert.ok(isConfig(tab.requests.at(-1)));
     await config(tab, 'sse');
-    assert.equal(tab.streams[0].open, true);
+    assert.equal(tab.streams[0].readyState !== 2, true);
   }
   await tab.advance(60_000);
   await config(tab, 'poll');
-  assert.equal(tab.streams[0].open, false);
+  assert.equal(tab.streams[0].readyState !== 2, false);
   await (await tab.request()).reply({ ...page('b'), cursor: 'c2' }, POLL);
   assert.equal(tab.requests.at(-1).params.get('after_id'), 'c1');
   assert.deepEqual(tab.details('sluice:transport'), [{ transport: 'sse' }, { transport: 'poll' }]);
@@ -93,12 +93,12 @@ test('a gateway that cannot say changes nothing; one that is gone, or a user who
   const tab = await streaming();
   await tab.advance(60_000);
   await tab.requests.at(-1).fail();
-  assert.equal(tab.streams[0].open, true);
+  assert.equal(tab.streams[0].readyState !== 2, true);
   await tab.advance(60_000);
   await config(tab, undefined, 401);
   await (await tab.request()).refuse(401);
   assert.deepEqual(tab.details('notification:unauthorized'), [null]);
-  assert.equal(tab.streams[0].open, false);
+  assert.equal(tab.streams[0].readyState !== 2, false);
 });
 
 test('bounded ends are no outage', async () => {
@@ -118,7 +118,7 @@ test('a stream that does not come back is an outage if polls fail too: one toast
   const tab = await streaming();
   await tab.streams[0].ends();
   await tab.streams[0].ends();
-  assert.equal(tab.streams[0].open, false);
+  assert.equal(tab.streams[0].readyState !== 2, false);
   await tab.advance(1_000);
   await (await tab.request()).fail();
   assert.deepEqual(tab.toasts, ['text of a', LOST]);
@@ -126,6 +126,21 @@ test('a stream that does not come back is an outage if polls fail too: one toast
   await tab.requests.at(-1).reply({ ...page('b'), cursor: 'c2' }, SSE);
   assert.equal(tab.streams[1].url, '/api/stream?last_event_id=c2');
   assert.deepEqual(tab.toasts, ['text of a', LOST, 'text of b']);
+  await tab.streams[1].opens();
+  assert.equal(tab.requests.filter(isConfig).length, 0, 'the new one has not failed');
+});
+
+test('a stream that ends and comes back is not dead, however long that goes', async () => {
+  const tab = await streaming();
+  for (let minute = 0; minute < 8; minute++) {
+    await tab.advance(60_000);
+    await config(tab, 'sse');
+    await tab.streams[0].ends();
+    await tab.streams[0].opens();
+    await config(tab, 'sse');
+  }
+  assert.equal(tab.streams.length, 1);
+  assert.equal(tab.streams[0].readyState, 1);
 });
 
 test('a stream that is refused is not asked for again for a minute; polls go on', async () => {
@@ -152,13 +167,13 @@ test('a stream that never ends is dead, and so is every one after a sleep', asyn
     await tab.advance(60_000);
     await config(tab, 'sse');
   }
-  assert.equal(tab.streams[0].open, true);
+  assert.equal(tab.streams[0].readyState !== 2, true);
   await tab.advance(60_000);
-  assert.equal(tab.streams[0].open, false);
+  assert.equal(tab.streams[0].readyState !== 2, false);
   await tab.requests.at(-1).reply(page(), SSE);
-  assert.equal(tab.streams[1].open, true);
+  assert.equal(tab.streams[1].readyState !== 2, true);
   await tab.sleep(30_000);
-  assert.equal(tab.streams[1].open, false);
+  assert.equal(tab.streams[1].readyState !== 2, false);
   assert.equal(tab.requests.at(-1).open, true);
 });
 
@@ -190,7 +205,7 @@ test('hidden, frozen and cached pages hold no stream', async () => {
   ]) {
     const tab = await streaming();
     away(tab);
-    assert.equal(tab.streams[0].open, false);
+    assert.equal(tab.streams[0].readyState !== 2, false);
     await tab.advance(600_000);
     assert.equal(tab.requests.length, 1);
     back(tab);
@@ -223,9 +238,9 @@ test('only the leader holds the stream; the others show what it brings', async (
   leader.halt();
   await browser.advance(12_000);
   assert.notEqual(browser.leader, leader);
-  assert.equal(leader.streams[0].open, true);
+  assert.equal(leader.streams[0].readyState !== 2, true);
   await leader.wakeUp();
-  assert.equal(leader.streams[0].open, false, 'one that hung gives up its stream');
+  assert.equal(leader.streams[0].readyState !== 2, false, 'one that hung gives up its stream');
   browser.kill(browser.leader);
   browser.kill(browser.leader);
   await browser.advance(1_000);
@@ -243,9 +258,31 @@ test('a leader that goes away closes its stream, and the next one opens its own'
   const { leader } = browser;
   await leader.streams[0].opens();
   leader.hide();
-  assert.equal(leader.streams[0].open, false);
+  assert.equal(leader.streams[0].readyState !== 2, false);
   await browser.advance(1_000);
   assert.notEqual(browser.leader, leader);
   await browser.leader.requests.at(-1).reply(page(), SSE);
   assert.equal(browser.leader.streams[0].url, '/api/stream?last_event_id=c2');
+});
+
+test('a leader whose place was taken has missed nothing, in whatever order it learns of it', async () => {
+  const browser = new Browser();
+  for (let i = 0; i < 2; i++) {
+    const tab = new Tab({ browser });
+    await (await tab.request()).reply({ ...page('a'), cursor: 'c1' }, SSE);
+  }
+  const [hung, next] = browser.tabs;
+  await hung.streams[0].opens();
+  await browser.advance(20_000);
+  hung.halt();
+  while (browser.leader === hung) await browser.advance(100);
+  await (await next.request()).reply({ ...page('b'), cursor: 'c2' }, SSE);
+  hung.stopped.reverse(); // a browser promises no order between channels and locks
+  await hung.wakeUp();
+  await browser.advance(2_000);
+  const asked = hung.requests.at(-1);
+  if (asked.open) await asked.reply({ ...page('b'), cursor: 'c2' }, SSE);
+  assert.equal(browser.leader, next);
+  assert.deepEqual(hung.created, ['a', 'b']);
+  assert.equal(hung.streams[0].readyState, 2);
 });

@@ -16,19 +16,24 @@ export class FakeStorage {
   removeItem(key) { this.values.delete(key); }
 }
 
-/** Reports listeners that throw and goes on, as browsers do. */
+/** Reports listeners that throw and goes on, and calls none that was added or removed meanwhile, as browsers do. */
 class Target {
-  #listeners = [];
+  #listeners = new Set();
   errors = [];
-  addEventListener(type, listener, { signal } = {}) {
-    this.#listeners.push([type, listener]);
-    signal?.addEventListener('abort', () => { this.#listeners = this.#listeners.filter(([, other]) => other !== listener); });
+  addEventListener(type, listener, { signal, capture } = {}) {
+    const one = { type, listener, capture };
+    this.#listeners.add(one);
+    signal?.addEventListener('abort', () => this.#listeners.delete(one));
   }
-  get listeners() { return this.#listeners.length; }
-  dispatchEvent(event) {
-    for (const [type, listener] of this.#listeners) {
-      if (type !== event.type) continue;
-      try { listener(event); } catch (error) { this.errors.push(error); }
+  get listeners() { return this.#listeners.size; }
+  dispatchEvent(event) { return this.#call(event, 2, () => true); }
+  /** Something in the page gets this event, which comes by on its way there and, if it bubbles, back. */
+  passes(event) { return this.#call(event, 1, ({ capture }) => capture) && this.#call(event, 3, ({ capture }) => !capture && event.bubbles); }
+  #call(event, eventPhase, wanted) {
+    Object.defineProperty(event, 'eventPhase', { value: eventPhase, configurable: true });
+    for (const one of [...this.#listeners]) {
+      if (one.type !== event.type || !wanted(one) || !this.#listeners.has(one)) continue;
+      try { one.listener(event); } catch (error) { this.errors.push(error); }
     }
     return true;
   }
@@ -105,13 +110,13 @@ export class Browser {
 
   #grant(name, claim) {
     this.#held.set(name, claim);
-    queueMicrotask(async () => {
-      const result = await claim.callback({ name });
+    queueMicrotask(() => claim.tab.task(async () => {
+      const result = await claim.callback({ name }); // also if it was stolen before the tab could run
       if (this.#held.get(name) !== claim) return;
       this.#held.delete(name);
       claim.resolve(result);
       this.#next(name);
-    });
+    }));
   }
 
   /** The tab that holds the lock. */
@@ -160,23 +165,39 @@ class Stream extends EventTarget {
   static CONNECTING = 0;
   static OPEN = 1;
   static CLOSED = 2;
-  readyState = 0;
+  #state = 0;
+  #url;
+  #on = {};
   constructor(tab, url) {
     super();
-    Object.assign(this, { url, at: tab.now });
-    this.params = new URL(url, 'http://app.test').searchParams;
+    this.#url = String(url);
+    Object.defineProperties(this, {
+      at: { value: tab.now }, params: { value: new URL(url, 'http://app.test').searchParams },
+      opens: { value: () => this.#says(1, 'open') },
+      /** Sends one item with the place after it. */
+      sends: { value: (item, lastEventId) => this.#says(1, 'message', { data: JSON.stringify({ type: 'notification.created', data: item }), lastEventId }) },
+      /** It ends, or cannot be opened; the browser tries again, unless `closed`. */
+      ends: { value: (closed = false) => this.#says(closed ? 2 : 0, 'error') },
+    });
     tab.streams.push(this);
   }
-  async opens() { this.readyState = 1; this.onopen?.({}); await settle(); }
-  /** Sends one item with the place after it. */
-  async sends(item, lastEventId) {
-    this.onmessage?.({ data: JSON.stringify({ type: 'notification.created', data: item }), lastEventId });
+  async #says(state, type, fields = {}) {
+    if (this.#state === 2) return; // closed for good
+    this.#state = state;
+    this.#on[type]?.(fields);
     await settle();
   }
-  /** It ends, or cannot be opened; the browser tries again, unless `closed`. */
-  async ends(closed = false) { this.readyState = closed ? 2 : 0; this.onerror?.({}); await settle(); }
-  close() { this.readyState = 2; }
-  get open() { return this.readyState !== 2; }
+  // What is the interface's own; on anything else than one of these it throws, as in a browser.
+  get readyState() { return this.#state; }
+  get url() { return this.#url; }
+  get withCredentials() { return this.#on && false; }
+  get onopen() { return this.#on.open ?? null; }
+  set onopen(next) { this.#on.open = next; }
+  get onmessage() { return this.#on.message ?? null; }
+  set onmessage(next) { this.#on.message = next; }
+  get onerror() { return this.#on.error ?? null; }
+  set onerror(next) { this.#on.error = next; }
+  close() { this.#state = 2; }
 }
 
 export class Tab {
@@ -234,7 +255,10 @@ export class Tab {
 
   #streamClass() {
     const tab = this;
-    return class EventSource extends Stream { constructor(url) { super(tab, url); } };
+    class EventSource extends Stream { constructor(url) { super(tab, url); } }
+    const { constructor: _, ...members } = Object.getOwnPropertyDescriptors(Stream.prototype);
+    Object.defineProperties(EventSource.prototype, members); // each tab has an interface of its own
+    return EventSource;
   }
 
   /** Runs something that the browser has for this tab, or keeps it for later while the tab is stopped. */

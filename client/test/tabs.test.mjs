@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hashKey } from '../.build/hash.js';
 import { Browser, item, page, Tab } from './tab.mjs';
 
 const LOST = 'Live updates disconnected, retrying...';
@@ -223,6 +224,7 @@ test('signed out: every tab says so once, none asks, and all go on when one find
   browser.tabs.forEach((tab) => {
     assert.deepEqual(tab.created, ['a']);
     assert.equal(tab.window.sluice.running, true);
+    assert.equal(browser.channelsOf(tab), 1);
   });
 });
 
@@ -275,21 +277,23 @@ test('a tab that was hidden meanwhile takes nothing either before it has asked',
 });
 
 test('the place before the first item is nobody\'s: a tab finds out by itself whose the next one is', async () => {
-  const browser = new Browser();
-  const tabs = [];
-  for (let i = 0; i < 2; i++) {
-    const tab = new Tab({ browser });
-    await (await tab.request()).reply({ ...page(), cursor: '0' });
-    tabs.push(tab);
+  for (const [cursor, headers] of [['0'], ['', {}]]) { // the gateway's, and the app's own
+    const browser = new Browser();
+    const tabs = [];
+    for (let i = 0; i < 2; i++) {
+      const tab = new Tab({ browser });
+      await (await tab.request()).reply({ ...page(), cursor }, headers);
+      tabs.push(tab);
+    }
+    const [leader, other] = tabs;
+    assert.equal(browser.leader, leader);
+    while (!leader.requests.at(-1).open) await browser.advance(100);
+    await leader.requests.at(-1).reply({ ...page('of somebody'), cursor: cursor && 'c2' }, headers);
+    await browser.advance(1_000);
+    assert.deepEqual(leader.created, ['of somebody']);
+    assert.deepEqual(other.created, []);
+    assert.deepEqual(other.requests.map(({ params }) => params.get('after_id')), cursor ? ['0', '0'] : [null, null]);
   }
-  const [leader, other] = tabs;
-  assert.equal(browser.leader, leader);
-  while (!leader.requests.at(-1).open) await browser.advance(100);
-  await leader.requests.at(-1).reply({ ...page('of somebody'), cursor: 'c2' });
-  await browser.advance(1_000);
-  assert.deepEqual(leader.created, ['of somebody']);
-  assert.deepEqual(other.created, []);
-  assert.deepEqual(other.requests.map(({ params }) => params.get('after_id')), ['0', '0']);
 });
 
 test('somebody who uses any of the tabs brings rare polls back', async () => {
@@ -323,4 +327,92 @@ test('without locks, or where they are refused, each tab asks for itself', async
       assert.ok(tab.requests.length >= 3);
     });
   }
+});
+
+test('where channels are refused, each tab asks for itself', async () => {
+  const browser = new Browser();
+  browser.channelOf = () => class { constructor() { throw new DOMException('no', 'SecurityError'); } };
+  browser.news = [];
+  for (let i = 0; i < 2; i++) await open(browser);
+  browser.news.push('a');
+  await pass(browser, 11_000);
+  browser.tabs.forEach((tab) => assert.deepEqual([tab.created, tab.window.errors], [['a'], []]));
+});
+
+test('what a listener does to an item stays in its page', async () => {
+  const browser = await browserWith(2);
+  const { leader } = browser;
+  leader.window.addEventListener('notification:created', ({ detail }) => {
+    detail.text = detail.context.by = 'the page';
+    detail.element = () => {}; // cannot be sent to other tabs, like an element
+  });
+  browser.news.push('a');
+  await pass(browser, 6_000);
+  const [other] = others(browser);
+  assert.deepEqual(other.details('notification:created'), [item('a')]);
+  assert.equal(other.requests.length, 1);
+  assert.ok(leader.window.__notifiedIds.has(hashKey('a:info:text of a')), 'nor is it another item after a reload');
+});
+
+test('a tab that hears of something while its own answer is under way asks once more', async () => {
+  const browser = await browserWith(1);
+  const { leader } = browser;
+  const late = new Tab({ browser });
+  const mine = await late.request();
+  const before = answer(browser, 'c1');
+  browser.news.push('a');
+  while (!leader.requests.at(-1).open) await browser.advance(100);
+  await leader.requests.at(-1).reply(answer(browser, 'c1'), { 'X-Poll-Interval': '600' });
+  await mine.reply(before);
+  await pass(browser, 6_000);
+  assert.deepEqual(late.created, ['a']);
+  assert.equal(late.requests.length, 2);
+});
+
+test('a tab that does not lead goes on with its backlog too', async () => {
+  const browser = await browserWith(1);
+  const late = new Tab({ browser });
+  for (let n = 2; n < 40; n++) {
+    await browser.advance(6_000, 6_000);
+    await late.requests.at(-1).reply({ ...page(`n${n}`), cursor: `c${n}`, has_more: n < 39 });
+  }
+  assert.equal(late.created.length, 38);
+});
+
+test('nor one that was hidden with a request under way: the answer is older than who is signed in now', async () => {
+  const browser = await browserWith(2);
+  const [tab] = others(browser);
+  await browser.advance(1_000);
+  tab.hide(); tab.show();
+  const old = await tab.request();
+  tab.hide();
+  await old.reply(answer(browser, 'c1'));
+  await browser.advance(1_000);
+  tab.show();
+  const mine = await tab.request();
+  browser.news.push('a');
+  while (!browser.leader.requests.at(-1).open) await browser.advance(100);
+  await browser.leader.requests.at(-1).reply(answer(browser, 'c1'));
+  assert.equal(mine.open, true);
+  assert.deepEqual(tab.created, []);
+});
+
+test('a lead that falls to a tab that hangs is taken from it, and it gives way when it is back', async () => {
+  const browser = await browserWith(4);
+  const hung = browser.tabs[1];
+  hung.halt();
+  browser.kill(browser.leader);
+  await browser.advance(100);
+  assert.equal(browser.leader, hung);
+  browser.news.push('a');
+  await pass(browser, 10_000 + 2 * 2_000 + 2 * 1_000 + 500); // the last they heard of their leader was that it is alive
+  const next = browser.leader;
+  assert.notEqual(next, hung);
+  await hung.wakeUp();
+  await pass(browser, 6_000);
+  assert.equal(browser.leader, next);
+  browser.tabs.forEach((tab) => assert.deepEqual(tab.created, ['a']));
+  const { length } = hung.requests;
+  await pass(browser, 20_000);
+  assert.equal(hung.requests.length, length, 'it does not think that it leads');
 });

@@ -56,6 +56,32 @@ test('a page\'s EventSource is the browser\'s in every respect it can tell', asy
   });
 });
 
+test('a page may override, wrap and inspect it, and what stays native stays what it was', async ({ start }) => {
+  const world = await withDropIn(start);
+  const tab = await world.open(OLD);
+  expect(await tab.page.evaluate(async () => {
+    class Mine extends EventSource {
+      closings = 0;
+      onmessage = null;
+      close() { this.closings++; super.close(); }
+    }
+    const mine = new Mine('/api/stream');
+    mine.close();
+    const wrapped = new EventSource('/api/stream');
+    wrapped.close = () => EventSource.prototype.close.call(wrapped);
+    wrapped.close();
+    const native = new EventSource('/api/pipelines/stream?job_id=none');
+    const before = [native.readyState, new URL(native.url).pathname, native.withCredentials, native.onerror];
+    await new Promise((resolve) => { native.onerror = resolve; });
+    native.close();
+    let refusal;
+    try { EventSource.prototype.readyState; } catch (error) { refusal = error.name; }
+    return { mine: [mine.closings, mine.readyState], wrapped: wrapped.readyState, own: Object.keys(new EventSource('/api/stream')), before, after: native.readyState, refusal };
+  })).toEqual({
+    mine: [1, 2], wrapped: 2, own: [], before: [0, '/api/pipelines/stream', false, null], after: 2, refusal: 'TypeError',
+  });
+});
+
 test('handlers that throw stop nothing', async ({ start }) => {
   const world = await withDropIn(start);
   const tab = await world.open(OLD);

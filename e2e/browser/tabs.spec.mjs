@@ -144,6 +144,24 @@ test('a page that comes back from the back/forward cache goes on, and shows noth
   for (const one of [tab, witness]) await one.shows('before', 'meanwhile', 'after');
 });
 
+test('what the tab has shown in another page is no news to one from the back/forward cache', async ({ start }) => {
+  const world = await start();
+  await world.signIn('alice');
+  const [tab] = await openAll(world, 1);
+  await world.insert('before');
+  await tab.shows('before');
+  await tab.page.goto(`${tab.page.url()}?next`);
+  await tab.polled(1);
+  await world.insert('meanwhile');
+  await tab.shows('meanwhile');
+  await tab.page.goBack({ waitUntil: 'commit' });
+  const texts = async (kind) => (await tab.seen(kind)).map(({ text }) => text);
+  await expect.poll(() => texts('notification:created')).toEqual(['before', 'meanwhile']);
+  expect(await texts('visible toast')).toEqual(['before']);
+  await world.insert('after');
+  await expect.poll(() => texts('visible toast')).toEqual(['before', 'after']);
+});
+
 test('storage disabled: every item once, over a leader\'s end', async ({ start }) => {
   const world = await start();
   await world.context.addInitScript(() => {
