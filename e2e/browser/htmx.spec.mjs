@@ -3,7 +3,8 @@
 import { createRequire } from 'node:module';
 import { expect, test } from './world.mjs';
 
-const HTMX = createRequire(import.meta.url).resolve('htmx.org/dist/htmx.min.js');
+/** The versions that pages have, by the packages that bring them. */
+const VERSIONS = [['htmx.org', '1.9.12'], ['htmx2', '2.0.11'], ['htmx4', '4.0.1']];
 
 // One list and one detail page for each kind; any notification may change a list.
 const PARTS = [
@@ -29,27 +30,30 @@ test('old and new pages trigger the refresh of each part, by the sample app\'s h
   }
 });
 
-test('old and new pages trigger the refresh of each part, by htmx 1.9', async ({ start }) => {
-  const world = await start();
-  await world.context.route('**/static/htmx.js', (route) => route.fulfill({ path: HTMX }));
-  await world.signIn('alice');
-  const tabs = [await world.open('/dashboard/old'), await world.open('/dashboard/new')];
-  const requests = [];
-  world.context.on('request', (request) => {
-    if (request.headers()['hx-request']) requests.push(new URL(request.url()).pathname);
-  });
-  for (const { path, selector, trigger, times } of PARTS) {
-    for (const [i, tab] of tabs.entries()) {
-      await tab.page.goto(world.url + path + SIDES[i]);
-      expect(await tab.page.evaluate(() => window.htmx.version)).toBe('1.9.12');
-      await refreshByHtmx(tab.page.locator(selector), trigger);
+for (const [name, version] of VERSIONS) {
+  test(`old and new pages trigger the refresh of each part, by htmx ${version}`, async ({ start }) => {
+    const world = await start();
+    const path = createRequire(import.meta.url).resolve(`${name}/dist/htmx.min.js`);
+    await world.context.route('**/static/htmx.js', (route) => route.fulfill({ path }));
+    await world.signIn('alice');
+    const tabs = [await world.open('/dashboard/old'), await world.open('/dashboard/new')];
+    const requests = [];
+    world.context.on('request', (request) => {
+      if (request.headers()['hx-request']) requests.push(new URL(request.url()).pathname);
+    });
+    for (const { path, selector, trigger, times } of PARTS) {
+      for (const [i, tab] of tabs.entries()) {
+        await tab.page.goto(world.url + path + SIDES[i]);
+        expect(await tab.page.evaluate(() => window.htmx.version)).toBe(version);
+        await refreshByHtmx(tab.page.locator(selector), trigger);
+      }
+      requests.length = 0;
+      await notify(world, tabs, path);
+      for (const tab of tabs) expect(await triggered(tab)).toEqual({ [trigger]: times });
+      await expect.poll(() => requests).toEqual(Array(times * tabs.length).fill(path));
     }
-    requests.length = 0;
-    await notify(world, tabs, path);
-    for (const tab of tabs) expect(await triggered(tab)).toEqual({ [trigger]: times });
-    await expect.poll(() => requests).toEqual(Array(times * tabs.length).fill(path));
-  }
-});
+  });
+}
 
 /** Has htmx itself ask for the page when the part is triggered. */
 async function refreshByHtmx(locator, trigger) {
