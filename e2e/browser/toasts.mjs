@@ -30,17 +30,20 @@ async function measure({ seconds, dropIn, front, count }) {
     while (tabs.length < count) tabs.push(await world.open(PATH));
     await checkProtocol(tabs[0], front ? 'h2' : 'http/1.1');
     const begin = Date.now();
+    const loading = loadPages(world, begin + DURATION);
     const written = await write(world, begin + DURATION);
     const hours = (Date.now() - begin) / (60 * MINUTE);
     const toasts = await Promise.all(tabs.map((tab) => tab.outages()));
     const ends = await world.metric('sluice_compat_stream_closes_total{reason="bounded"}');
     const shown = await Promise.all(tabs.map((tab) => waitForAll(tab, written)));
+    const loads = await loading;
     const faults = world.faults();
     if (faults.length) throw new Error(faults.join('\n'));
     return {
       seconds, dropIn, front, count,
       ends: ends / count / hours,
       toasts: toasts.map((n) => n / hours),
+      slowest: Math.max(...loads),
       written: written.length,
       lost: sum(shown.map((texts) => written.filter((text) => !texts.includes(text)).length)),
       repeated: sum(shown.map((texts) => texts.length - new Set(texts).size)),
@@ -79,6 +82,18 @@ async function write(world, until) {
   }
 }
 
+/** Loads a page without a stream again and again, and returns how long each time took, in milliseconds. */
+async function loadPages(world, until) {
+  const loads = [];
+  while (Date.now() < until) {
+    const begin = Date.now();
+    await world.home.goto(world.url, { timeout: 0 });
+    loads.push(Date.now() - begin);
+    await sleep(5000);
+  }
+  return loads;
+}
+
 /** Gives a tab time to show everything, and returns all that it has shown. */
 async function waitForAll(tab, written) {
   const texts = async () => (await tab.seen('notification:created')).map(({ text }) => text);
@@ -92,11 +107,12 @@ function sum(numbers) {
   return numbers.reduce((a, b) => a + b, 0);
 }
 
-function row({ seconds, dropIn, front, count, ends, toasts, written, lost, repeated }) {
+function row({ seconds, dropIn, front, count, ends, toasts, slowest, written, lost, repeated }) {
   const least = Math.min(...toasts).toFixed(0), most = Math.max(...toasts).toFixed(0);
   const cells = [
     `${seconds} s`, front ? 'HTTP/2' : 'HTTP/1.1', count, dropIn ? 'yes' : 'no', ends.toFixed(0),
-    (sum(toasts) / count).toFixed(0) + (least === most ? '' : ` (${least}–${most})`), written, lost, repeated,
+    (sum(toasts) / count).toFixed(0) + (least === most ? '' : ` (${least}–${most})`),
+    `${(slowest / 1000).toFixed(1)} s`, written, lost, repeated,
   ];
   return `| ${cells.join(' | ')} |`;
 }
@@ -111,8 +127,8 @@ try {
   const changed = git('status', '--porcelain', '--untracked-files=no') && ', with changes';
   console.log(`Measured ${new Date().toISOString().slice(0, 10)} at commit ${git('rev-parse', '--short', 'HEAD')}${changed} for ${options.minutes} minutes.
 
-| Streams end after | Browsers speak | Tabs | Drop-in | Ends an hour and tab | Toasts an hour and tab | Notifications | Lost | Repeated |
-|---|---|---|---|---|---|---|---|---|
+| Streams end after | Browsers speak | Tabs | Drop-in | Ends an hour and tab | Toasts an hour and tab | Slowest page load | Notifications | Lost | Repeated |
+|---|---|---|---|---|---|---|---|---|---|
 ${results.map(row).join('\n')}`);
   if (results.some(({ lost, repeated }) => lost || repeated)) process.exitCode = 1;
 } finally {
