@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -34,10 +35,9 @@ func serve(listen, to string) error {
 	if err != nil {
 		return err
 	}
-	server := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(gateway))
-	server.Listener.Close()
-	server.Listener = l
-	server.EnableHTTP2 = true
+	server := &httptest.Server{
+		Listener: l, EnableHTTP2: true, Config: &http.Server{Handler: httputil.NewSingleHostReverseProxy(gateway)},
+	}
 	server.StartTLS()
 	fmt.Println(l.Addr())
 	return nil
