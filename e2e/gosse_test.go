@@ -156,7 +156,7 @@ func (f *following) waitFor(ids []string) {
 		got = append(got, i.ID)
 	}
 	if slices.Sort(got); !slices.Equal(got, sorted) {
-		f.t.Errorf("got %v\nwant %v", got, sorted)
+		f.t.Fatalf("got %v\nwant %v", got, sorted)
 	}
 	now := time.Now().Unix()
 	servertest.Eventually(f.t, "the next second", func() bool { return time.Now().Unix() > now })

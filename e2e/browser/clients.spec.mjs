@@ -21,7 +21,7 @@ const CLIENTS = [
   { name: 'fetch-event-source', start: inPage, client: 'fetchEvents' },
   { name: 'reconnecting-eventsource', start: inPage, client: 'reconnecting' },
   { name: 'eventsource in Node', start: inNode, client: 'eventsource' },
-  { name: 'event-source-polyfill in Node', start: inNode, client: 'polyfill' },
+  { name: 'event-source-polyfill in Node', start: inNode, client: 'polyfill' }, // which prints its failures
   { name: 'reconnecting-eventsource in Node', start: inNode, client: 'reconnecting' },
 ];
 
