@@ -20,47 +20,49 @@ if (!(DURATION > 0) || !DROP_INS) throw new Error('--minutes needs a number, --d
 const SETTINGS = [{ long: 25, short: 25 }, { long: 290, short: 25 }, { long: 290, short: 290 }];
 
 const PATH = '/dashboard/old';
+const DROP_IN = '/_sluice/eventsource.js';
 const GRACE = MINUTE; // for what was written last, and for a tab that is without a stream just then
 
 /** Measures one combination. Rates are per hour and tab. */
 async function measure({ setting, dropIn, front, count }) {
   const world = new World({ front, compat: { old_page_duration: `${setting.long}s`, max_duration: `${setting.short}s` } });
-  try {
-    await world.start();
-    await world.signIn();
-    if (dropIn) await putDropIn(world);
-    const tabs = [];
-    while (tabs.length < count) tabs.push(await world.open(PATH));
-    await checkProtocol(tabs[0], front ? 'h2' : 'http/1.1');
-    const begin = Date.now();
-    const loading = loadPages(world, begin + DURATION);
-    const written = await write(world, begin + DURATION);
-    const hours = (Date.now() - begin) / (60 * MINUTE);
-    const toasts = await Promise.all(tabs.map((tab) => tab.outages()));
-    const ends = await world.metric('sluice_compat_stream_closes_total{reason="bounded"}');
-    const shown = await Promise.all(tabs.map((tab) => waitForAll(tab, written)));
-    const loads = await loading;
-    const faults = world.faults();
-    if (faults.length) throw new Error(faults.join('\n'));
-    return {
-      setting, dropIn, front, count,
-      ends: ends / count / hours,
-      toasts: toasts.map((n) => n / hours),
-      slowest: Math.max(...loads),
-      written: written.length,
-      lost: sum(shown.map((texts) => written.filter((text) => !texts.includes(text)).length)),
-      repeated: sum(shown.map((texts) => texts.length - new Set(texts).size)),
-    };
-  } finally {
-    await world.stop();
-  }
+  worlds.push(world);
+  await world.start();
+  await world.signIn();
+  if (dropIn) await putDropIn(world);
+  const tabs = [];
+  while (tabs.length < count) tabs.push(await world.open(PATH));
+  await world.context.unrouteAll(); // what follows goes its usual way
+  await checkProtocol(tabs[0], front ? 'h2' : 'http/1.1');
+  const begin = Date.now();
+  const loading = loadPages(world, begin + DURATION);
+  loading.catch(() => {}); // what it throws is thrown below
+  const written = await write(world, begin + DURATION);
+  const hours = (Date.now() - begin) / (60 * MINUTE);
+  const toasts = await Promise.all(tabs.map((tab) => tab.outages()));
+  const ends = await world.metric('sluice_compat_stream_closes_total{reason="bounded"}');
+  const shown = await Promise.all(tabs.map((tab) => waitForAll(tab, written)));
+  const loads = await loading;
+  const faults = world.faults();
+  if (faults.length) throw new Error(faults.join('\n'));
+  return {
+    setting, dropIn, front, count,
+    ends: ends / count / hours,
+    toasts: toasts.map((n) => n / hours),
+    slowest: Math.max(...loads),
+    written: written.length,
+    lost: sum(shown.map((texts) => written.filter((text) => !texts.includes(text)).length)),
+    repeated: sum(shown.map((texts) => texts.length - new Set(texts).size)),
+  };
 }
 
 /** Puts the drop-in before the old script of each page that is opened from now on. */
 async function putDropIn(world) {
+  const { status } = await fetch(`http://${world.settings.listen}${DROP_IN}`);
+  if (status !== 200) throw new Error(`${DROP_IN}: status ${status}`);
   await world.context.route(`**${PATH}`, async (route) => {
     const page = await world.context.request.get(world.app.url + PATH); // cookies are the same on all ports
-    const body = (await page.text()).replace('<head>', '<head><script src="/_sluice/eventsource.js"></script>');
+    const body = (await page.text()).replace('<head>', `<head><script src="${DROP_IN}"></script>`);
     await route.fulfill({ contentType: 'text/html; charset=utf-8', body });
   });
 }
@@ -120,12 +122,17 @@ function row({ setting, dropIn, front, count, ends, toasts, slowest, written, lo
   return `| ${cells.join(' | ')} |`;
 }
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1)); // and with it all that was started
 const combinations = SETTINGS.flatMap((setting) => DROP_INS.flatMap((dropIn) =>
   [false, true].flatMap((front) => [1, 6].map((count) => ({ setting, dropIn, front, count })))));
 const git = (...args) => execFileSync('git', args, { encoding: 'utf8' }).trim();
 const commit = git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') && ', with changes');
+const worlds = [];
 const clean = await build();
+const end = async () => {
+  await Promise.allSettled(worlds.map((world) => world.stop()));
+  await clean();
+};
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => end().finally(() => process.exit(1)));
 try {
   const results = await Promise.all(combinations.map(measure));
   console.log(`Measured ${new Date().toISOString().slice(0, 10)} at commit ${commit} for ${options.minutes} minutes.
@@ -135,5 +142,5 @@ try {
 ${results.map(row).join('\n')}`);
   if (results.some(({ lost, repeated }) => lost || repeated)) process.exitCode = 1;
 } finally {
-  await clean();
+  await end();
 }
