@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"sluice/e2e":                    {},
 	"sluice/e2e/appdb":              {"sluice/backend"},
 	"sluice/e2e/chaos":              {},
+	"sluice/e2e/front":              {},
 	"sluice/e2e/sampleapp":          {"sluice/demo", "sluice/e2e/appdb"},
 	"sluice/internal/redisconn":     {},
 	"sluice/internal/servertest":    {},

@@ -13,7 +13,7 @@ type visit struct {
 	known  Browser
 	place  string // proven, see Browser.prove
 	proven bool
-	many   bool // the browser held many streams before
+	short  bool // a stream must be short, since the browser holds enough long ones
 }
 
 // enter notes a new stream of a browser. Where nothing can be remembered, a
@@ -24,8 +24,8 @@ func (b *Bridge) enter(ctx context.Context, browser, user string, stream uint64,
 		v = visit{}
 		if !named {
 			v.place, v.proven = s.prove(user, now)
+			v.short = !s.enter(stream, now, b.options.OldPageDuration)
 		}
-		v.many = s.enter(stream, now, b.options.OldPageDuration)
 		v.known = *s
 	})
 	if !ok {

@@ -145,7 +145,7 @@ func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
 		s.first = func(ctx context.Context) (backend.Page, error) { return b.begin(ctx, browser, s.caller, v) }
 	}
 	bound, reason := b.options.OldPageDuration, Bounded
-	if named || v.many {
+	if named || v.short {
 		bound = b.options.MaxDuration
 	}
 	bound -= time.Duration(float64(bound) * shorten * rand.Float64())

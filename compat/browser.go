@@ -32,9 +32,11 @@ const (
 	// mostRepeats is how many items such a reconnect gets at most; the old page
 	// remembers 200 and would show others again.
 	mostRepeats = 100
-	// manyStreams is how many streams a browser may hold before further ones are
-	// short: over HTTP/1.1, six block all else of the origin.
-	manyStreams = 4
+	// longStreams is how many long streams a browser may hold; further ones are
+	// short: over HTTP/1.1, six streams block all else of the origin. Short ones do
+	// not count: they let others through now and then, and if they did, a browser
+	// with five tabs would soon have no long stream left.
+	longStreams = 4
 	// mostPassed is how many items of a passed-through stream are remembered, as
 	// many as the old page does.
 	mostPassed = 200
@@ -44,7 +46,7 @@ const (
 type Browser struct {
 	Cursor string   `json:"cursor,omitempty"` // sealed; all up to here was received
 	Ended  []ending `json:"ended,omitempty"`  // streams that ended a moment ago
-	Open   []held   `json:"open,omitempty"`
+	Open   []held   `json:"open,omitempty"`   // the long ones
 	Passed *passed  `json:"passed,omitempty"`
 }
 
@@ -59,7 +61,7 @@ type ending struct {
 	Place string `json:"place"`
 }
 
-// held is a stream that the browser holds, until its time is up at the latest.
+// held is a long stream that the browser holds, until its time is up at the latest.
 type held struct {
 	ID    uint64 `json:"id"`
 	Until int64  `json:"until"`
@@ -80,12 +82,15 @@ func browserOf(r *http.Request, c backend.Caller) string {
 	return string(sum[:16])
 }
 
-// enter notes a new stream, and tells whether the browser held many before it.
-func (b *Browser) enter(stream uint64, now time.Time, bound time.Duration) (many bool) {
+// enter notes a new stream that may last for bound, unless the browser holds
+// enough of that kind.
+func (b *Browser) enter(stream uint64, now time.Time, bound time.Duration) (long bool) {
 	b.Open = slices.DeleteFunc(b.Open, func(o held) bool { return o.Until < now.UnixMilli() })
-	many = len(b.Open) >= manyStreams
+	if len(b.Open) >= longStreams {
+		return false
+	}
 	b.Open = append(b.Open, held{stream, now.Add(bound).UnixMilli()})
-	return many
+	return true
 }
 
 // leave notes the end of a stream. returns tells that its reader will be back

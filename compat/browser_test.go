@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,8 +133,12 @@ func TestAnotherBrowserIsAnother(t *testing.T) {
 func TestTheFifthStreamIsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBridge(&rows{}, &tally{})
+		for range longStreams {
+			defer connect(b, "0").close() // names a place: it is short anyway, and takes no room
+			synctest.Wait()
+		}
 		var held []*open
-		for range manyStreams {
+		for range longStreams {
 			held = append(held, connect(b, ""))
 			synctest.Wait()
 		}
@@ -140,13 +146,38 @@ func TestTheFifthStreamIsShort(t *testing.T) {
 			t.Errorf("the fifth lasted %s", lasted)
 		}
 		held[0].close()
-		o := connect(b, "")
+		held[0] = connect(b, "")
 		time.Sleep(maxDuration)
-		if !o.isOpen() {
-			t.Error("a stream is short although another was closed")
-		}
-		for _, h := range append(held[1:], o) {
+		for i, h := range held {
+			if !h.isOpen() {
+				t.Errorf("stream %d is short although there is room", i)
+			}
 			h.close()
+		}
+	})
+}
+
+// However often the tabs of a browser come back, in whatever order: as many
+// streams as may be are long.
+func TestFourStreamsStayLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const duration, more = 4 * time.Hour, 2
+		b, begin := newBridge(&rows{}, &tally{}), time.Now()
+		var ends atomic.Int64
+		var tabs sync.WaitGroup
+		for range longStreams + more {
+			tabs.Go(func() {
+				for time.Since(begin) < duration {
+					connect(b, "").lasted()
+					ends.Add(1)
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		tabs.Wait()
+		const long, short = duration / (oldPage * 93 / 100), duration / (maxDuration * 93 / 100)
+		if most := int64(longStreams*long + more*short); ends.Load() > most {
+			t.Errorf("%d streams ended, want at most %d", ends.Load(), most)
 		}
 	})
 }

@@ -28,9 +28,9 @@ func TestBrowsers(t *testing.T) {
 			var group sync.WaitGroup
 			for i := range 8 {
 				group.Go(func() {
-					// A browser opens its tabs one by one; not all of them at the same gateway.
+					// A browser's streams end one by one; not all of them at the same gateway.
 					for j := range 5 {
-						for known.Update(t.Context(), "x", func(b *Browser) { b.enter(uint64(10*i+j), time.Now(), time.Hour) }) != nil {
+						for known.Update(t.Context(), "x", func(b *Browser) { b.leave(uint64(10*i+j), time.Now(), true, "") }) != nil {
 							t.Log("once more: too many at the same time")
 						}
 					}
@@ -38,8 +38,8 @@ func TestBrowsers(t *testing.T) {
 			}
 			group.Wait()
 			update("x", func(b *Browser) {
-				if len(b.Open) != 40 {
-					t.Errorf("%d of 40 updates were kept", len(b.Open))
+				if len(b.Ended) != 40 {
+					t.Errorf("%d of 40 updates were kept", len(b.Ended))
 				}
 			})
 			update("y", func(b *Browser) {

@@ -24,6 +24,8 @@ type world struct {
 	admin  string
 	redis  *servertest.Redis
 	db     *appdb.DB
+
+	environ []string // the gateway's
 }
 
 // newWorld starts all of it; environ adds to Sluice's environment.
@@ -42,13 +44,22 @@ func newWorld(t *testing.T, environ ...string) *world {
 	if migrate := start(t, store, "sluice", "migrate"); migrate.Status() != 0 {
 		t.Fatal(migrate.Stderr.String())
 	}
-	w.sluice = start(t, slices.Concat(store, []string{
+	w.environ = slices.Concat(store, []string{
 		"SLUICE_LISTEN=127.0.0.1:0", "SLUICE_ADMIN_LISTEN=127.0.0.1:0", "SLUICE_AUTH_KEY=" + key,
 		"SLUICE_UPSTREAM_URL=http://" + address, "SLUICE_REDIS_URL=" + w.redis.URL,
-	}, environ), "sluice", "serve")
-	serving := w.sluice.Logged("serving")
-	w.url, w.admin = "http://"+serving["listen"].(string), "http://"+serving["admin"].(string)
+	}, environ)
+	w.serve()
 	return w
+}
+
+// serve starts the gateway; again, it is back at the same address.
+func (w *world) serve() {
+	w.t.Helper()
+	w.sluice = start(w.t, w.environ, "sluice", "serve")
+	serving := w.sluice.Logged("serving")
+	listen := serving["listen"].(string)
+	w.url, w.admin = "http://"+listen, "http://"+serving["admin"].(string)
+	w.environ = append(w.environ, "SLUICE_LISTEN="+listen)
 }
 
 // insert writes one notification behind everybody's back, and returns its id.

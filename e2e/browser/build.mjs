@@ -1,4 +1,4 @@
-// Builds the gateway and the sample app once a run. Playwright calls the returned function at the end.
+// Builds the gateway, the sample app and the front once a run. Playwright calls the returned function at the end.
 
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, '../..');
 
 export default async function build() {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-e2e-bin-'));
-  await promisify(execFile)('go', ['build', '-o', folder, '.', './e2e/sampleapp'], { cwd: root });
+  await promisify(execFile)('go', ['build', '-o', folder, '.', './e2e/sampleapp', './e2e/front'], { cwd: root });
   process.env.SLUICE_E2E_BIN = folder;
   return () => rm(folder, { recursive: true });
 }

@@ -14,7 +14,7 @@ import { Tab } from './tab.mjs';
 import { Wire } from './wire.mjs';
 
 // Each worker has a loopback address to itself: a port stays free while what listens on it is stopped for a while.
-const HOST = `127.0.0.${10 + Number(process.env.TEST_PARALLEL_INDEX)}`;
+const HOST = `127.0.0.${10 + Number(process.env.TEST_PARALLEL_INDEX ?? 0)}`;
 const KEY = 'a key of at least thirty-two bytes';
 
 /** A name of that address for the browser: policies know hosts by name only. */
@@ -58,11 +58,13 @@ export class World {
 
   /**
    * `store` is sqlite or upstream; `transport` and `stream` are what the flag file says for everybody; `compat` and
-   * `cache` are further settings of the bridge and the cache; `behind` answers requests in place of the sample app.
+   * `cache` are further settings of the bridge and the cache; `behind` answers requests in place of the sample app; `front`
+   * puts TLS and HTTP/2 between browser and gateway.
    */
-  constructor({ store = 'sqlite', transport = 'poll', stream = 'bridge', compat = {}, cache = {}, behind }) {
+  constructor({ store = 'sqlite', transport = 'poll', stream = 'bridge', compat = {}, cache = {}, behind, front = false }) {
     this.store = store;
     this.behind = behind;
+    this.front = front;
     this.flags = { transport, stream };
     this.settings.compat = compat;
     this.settings.cache = cache;
@@ -77,6 +79,7 @@ export class World {
     this.settings.rollout = { flags: join(this.folder, 'flags.json') };
     await this.writeFlags(this.flags);
     await this.startSluice();
+    if (this.front) await this.startFront();
   }
 
   /** Puts a network between browser and gateway: pages that are opened from now on go through it. */
@@ -130,16 +133,21 @@ export class World {
       ['serve', '--config', file], /"serving","listen":"([^"]+)","admin":"([^"]+)"/);
     this.sluice = program;
     this.settings.listen = match[1]; // where pages expect it when it comes back
-    this.url = `http://${match[1]}`;
+    this.url ??= `http://${match[1]}`;
     this.adminURL = `http://${match[2]}`;
+  }
+
+  async startFront() {
+    const { match } = await this.run('front', binary('front'), ['-listen', `${HOST}:0`, '-to', this.url], /^[\d.]+:\d+$/m);
+    this.url = `https://${match[0]}`;
   }
 
   // Playwright's own way to start a browser keeps every tab visible and awake, so that nothing can be hidden. Without a
   // first window, since connecting while that one is being opened sometimes hangs.
   async startBrowser() {
-    const { match } = await this.run('chromium', process.env.CHROMIUM || 'chromium',
-      [...BROWSER_FLAGS, '--no-startup-window', '--remote-debugging-port=0', `--user-data-dir=${join(this.folder, 'profile')}`],
-      /DevTools listening on (ws:\S+)/);
+    const flags = [...BROWSER_FLAGS, '--no-startup-window', '--remote-debugging-port=0', `--user-data-dir=${join(this.folder, 'profile')}`];
+    if (this.front) flags.push('--ignore-certificate-errors');
+    const { match } = await this.run('chromium', process.env.CHROMIUM || 'chromium', flags, /DevTools listening on (ws:\S+)/);
     this.browser = await chromium.connectOverCDP(match[1], { noDefaults: true });
     this.context = this.browser.contexts()[0];
   }

@@ -85,7 +85,7 @@ type Cache struct {
 
 // Compat is the legacy stream as Sluice bridges it.
 type Compat struct {
-	MaxDuration     time.Duration `key:"max_duration" default:"25s" range:"1s..5m" doc:"How long a stream lasts for a client that reconnects with an id."`
+	MaxDuration     time.Duration `key:"max_duration" default:"25s" range:"1s..5m" doc:"How long a stream lasts for a client that reconnects with an id, and for an old page besides four others of its browser."`
 	OldPageDuration time.Duration `key:"old_page_duration" default:"290s" range:"1s..300s" doc:"How long a stream lasts for an old page, which shows every end as an error."`
 	Heartbeat       time.Duration `key:"heartbeat" default:"15s" range:"100ms..15s" doc:"Longest silence on a stream."`
 	InjectShim      bool          `key:"inject_shim" default:"false" doc:"Put the script that makes EventSource poll into the app's pages, for users whose notifications-transport is poll: old pages then poll without an edit."`
