@@ -20,6 +20,8 @@ const test = base.extend({
   },
 });
 
+test.describe.configure({ timeout: 150_000 }); // they wait for what takes as long as it takes people
+
 class Demo extends World {
   constructor() {
     super({});
@@ -111,7 +113,6 @@ class Room {
 }
 
 test('whatever is flipped, stopped and started, both tabs show everything once', async ({ enter }) => {
-  test.setTimeout(150_000);
   const room = await enter('alice');
   await room.create(1);
   await room.create(20);
@@ -157,7 +158,6 @@ test('whatever is flipped, stopped and started, both tabs show everything once',
 });
 
 test('what a tab loses or shows twice is said of that tab, and of no other', async ({ enter }) => {
-  test.setTimeout(120_000);
   const room = await enter('bob');
   await room.create(1);
   await room.shownBy('old', 'new');
