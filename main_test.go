@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"sluice/proxy/config":           {"sluice/internal/redisconn"},
 	"sluice/proxy/shim":             {},
 	"sluice/rollout":                {},
+	"sluice/rollout/spec":           {"sluice/rollout"},
 }
 
 // edgeOnly are the libraries that only the edge may know, directly or not.
