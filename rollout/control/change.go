@@ -61,6 +61,7 @@ func (s *State) stream(now time.Time, stream rollout.Stream, actor, cause string
 }
 
 func (s *State) note(e Entry) {
+	e.Version = s.Version
 	s.Audit = append(s.Audit, e)
 	if len(s.Audit) > auditKept {
 		s.Audit = slices.Delete(s.Audit, 0, len(s.Audit)-auditKept)
@@ -69,9 +70,9 @@ func (s *State) note(e Entry) {
 
 // NewEntries are those that s has and before had not.
 func (s State) NewEntries(before State) []Entry {
-	i := len(s.Audit)
-	for i > 0 && !slices.Contains(before.Audit, s.Audit[i-1]) {
-		i--
+	i := slices.IndexFunc(s.Audit, func(e Entry) bool { return e.Version > before.Version })
+	if i < 0 {
+		return nil
 	}
 	return s.Audit[i:]
 }

@@ -84,6 +84,7 @@ type Progress struct {
 // Entry is one change, as it stands in the log and in GET /rollout.
 type Entry struct {
 	At        time.Time `json:"at"`
+	Version   uint64    `json:"version"`
 	Actor     string    `json:"actor"`  // who asked, or "controller"
 	Change    string    `json:"change"` // weight, stream or phase
 	From      string    `json:"from"`
