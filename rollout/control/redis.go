@@ -1,0 +1,116 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Keys and channel in Redis. The braces keep the keys in one slot of a Cluster.
+const (
+	stateKey = "{sluice:rollout}:state"
+	leaseKey = "{sluice:rollout}:lease"
+	channel  = "sluice:rollout"
+)
+
+// Redis keeps the state for all replicas that share a Redis.
+type Redis struct {
+	client  redis.UniversalClient
+	timeout time.Duration // of one operation
+}
+
+var _ Store = (*Redis)(nil)
+
+// NewRedis uses client, which stays the caller's.
+func NewRedis(client redis.UniversalClient, timeout time.Duration) *Redis {
+	return &Redis{client, timeout}
+}
+
+// Load returns the state.
+func (r *Redis) Load(ctx context.Context) (State, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	text, err := r.client.HGet(ctx, stateKey, "state").Bytes()
+	if errors.Is(err, redis.Nil) {
+		return State{}, false, nil
+	}
+	var s State
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		return s, false, fmt.Errorf("the state of the rollout in Redis: %w", err)
+	}
+	return s, true, nil
+}
+
+// save takes a state only in place of the one before, or of none.
+var save = redis.NewScript(`
+local version = redis.call('HGET', KEYS[1], 'version')
+if version and version ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'state', ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[2])
+return 1`)
+
+// Save replaces the state and tells the other replicas.
+func (r *Redis) Save(ctx context.Context, s State) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	saved, err := save.Run(ctx, r.client, []string{stateKey}, s.Version-1, s.Version, text, channel).Int()
+	switch {
+	case err != nil:
+		return fmt.Errorf("the state of the rollout in Redis: %w", err)
+	case saved == 0:
+		return ErrConflict
+	}
+	return nil
+}
+
+// lead sets or renews the lease.
+var lead = redis.NewScript(`
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`)
+
+// Lead asks for the lease. It only spares others the work: what keeps two leaders
+// apart is that Save takes a version once.
+func (r *Redis) Lead(ctx context.Context, me string, term time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	got, err := lead.Run(ctx, r.client, []string{leaseKey}, me, term.Milliseconds()).Int()
+	if err != nil {
+		return false, fmt.Errorf("the lease of the rollout in Redis: %w", err)
+	}
+	return got == 1, nil
+}
+
+// Changes listens for other replicas' saves.
+func (r *Redis) Changes(ctx context.Context) <-chan struct{} {
+	out := make(chan struct{}, 1)
+	go func() {
+		sub := r.client.Subscribe(ctx, channel)
+		defer sub.Close()
+		messages := sub.Channel()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-messages:
+				select {
+				case out <- struct{}{}:
+				default:
+				}
+			}
+		}
+	}()
+	return out
+}
