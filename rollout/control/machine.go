@@ -40,7 +40,7 @@ const legacyFor = 24 * time.Hour
 // Start is the state of a rollout that begins now, from where the flag file has
 // its users.
 func (m Machine) Start(now time.Time, from spec.State) State {
-	s := State{Spec: m.Hash, Weight: from.Weight, Stream: from.Stream, Began: now}
+	s := State{Version: 1, Spec: m.Hash, Weight: from.Weight, Stream: from.Stream, Began: now}
 	s.to(now, Progressing, Controller, "the rollout begins")
 	return s
 }

@@ -132,7 +132,6 @@ func (r *Runner) act(ctx context.Context) error {
 	switch {
 	case !before.Known:
 		after = r.o.Machine.Start(now, r.o.From)
-		after.Version = 1
 	case before.State.Spec != r.o.Machine.Hash:
 		after = r.o.Machine.Adopt(before.State, now)
 	default:
