@@ -151,7 +151,8 @@ func (r *reader) step(f field) (s Step) {
 			read(f)
 		}}
 	}
-	has := r.object(f,
+	before := len(r.faults)
+	r.object(f,
 		verb(SetWeight, func(f field) { s.Weight = r.whole(f, 0, 100) }),
 		verb(SetStream, func(f field) { s.Stream = oneOf(r, f, streams...) }),
 		verb(Pause, func(f field) { s.Pause = r.pause(f) }),
@@ -159,7 +160,7 @@ func (r *reader) step(f field) (s Step) {
 	switch {
 	case len(verbs) > 1:
 		r.fail(f, "%s are in one step; write each as a step of its own", strings.Join(verbs, " and "))
-	case has != nil && len(verbs) == 0:
+	case len(verbs) == 0 && len(r.faults) == before:
 		r.fail(f, "needs one of setWeight, setStream, pause, analysis")
 	}
 	return s
