@@ -15,7 +15,6 @@
 package spec
 
 import (
-	"slices"
 	"time"
 
 	"sluice/rollout"
@@ -29,8 +28,9 @@ type Spec struct {
 	// Background is checked all along; nil when the file has no spec.analysis.
 	Background *Background
 	// ProgressDeadline is the longest time that one step may take before the
-	// rollout is aborted; 0 means for ever. The time of a pause until promoted, and
-	// time spent paused by an operator, does not count.
+	// rollout is aborted; 0 means for ever. What people are waited for does not
+	// count: a pause until promoted, a rollout paused by an operator, and the last old
+	// pages before setStream retired.
 	ProgressDeadline time.Duration
 	Rollback         Rollback
 }
@@ -152,8 +152,3 @@ func (s Spec) After(step int, from State) State {
 func (s Spec) Measures(step int) bool {
 	return s.Background != nil && step >= s.Background.StartingStep
 }
-
-// streams in the order in which a rollout goes through them.
-var streams = []rollout.Stream{rollout.Upstream, rollout.Bridge, rollout.Retired}
-
-func streamIndex(s rollout.Stream) int { return slices.Index(streams, s) }
