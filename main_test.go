@@ -36,6 +36,8 @@ var allowed = map[string][]string{
 	"sluice/proxy/config":           {"sluice/internal/redisconn"},
 	"sluice/proxy/shim":             {},
 	"sluice/rollout":                {},
+	"sluice/rollout/control":        {"sluice/rollout", "sluice/rollout/spec"},
+	"sluice/rollout/evidence":       {"sluice/rollout/control", "sluice/rollout/spec"},
 	"sluice/rollout/spec":           {"sluice/rollout"},
 }
 

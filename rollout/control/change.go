@@ -1,6 +1,8 @@
 package control
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -24,53 +26,61 @@ func (s State) differs(before State) bool {
 	return !reflect.DeepEqual(s, before)
 }
 
+// decode reads a state that somebody has stored, and makes sure that nobody is
+// steered by nonsense.
+func decode(text []byte) (s State, err error) {
+	if err := json.Unmarshal(text, &s); err != nil {
+		return State{}, err
+	}
+	streams := []rollout.Stream{rollout.Upstream, rollout.Bridge, rollout.Retired}
+	if s.Version == 0 || !slices.Contains(Phases, s.Phase) || !slices.Contains(streams, s.Stream) || s.Weight < 0 || s.Weight > 100 || s.Step < 0 {
+		return State{}, fmt.Errorf("version %d, %q at step %d, weight %d and stream %q is no state", s.Version, s.Phase, s.Step, s.Weight, s.Stream)
+	}
+	return s, nil
+}
+
 func (s *State) begin(now time.Time) {
 	s.Began, s.Waited, s.Forced = now, 0, false
 }
 
 // elapsed is how long the step has been under way, without what it was paused.
-func (s *State) elapsed(now time.Time) time.Duration { return now.Sub(s.Began) - s.Waited }
+func (s State) elapsed(now time.Time) time.Duration { return now.Sub(s.Began) - s.Waited }
 
-func (s *State) to(now time.Time, phase Phase, actor, cause string) {
-	s.note(Entry{At: now, Actor: actor, Change: "phase", From: string(s.Phase), To: string(phase), Cause: cause})
+// to changes the phase. Why says who and what for.
+func (s *State) to(now time.Time, phase Phase, why Entry) {
+	s.note(now, "phase", string(s.Phase), string(phase), why)
 	if s.Phase == Paused {
 		s.Waited += now.Sub(s.Since)
 	}
-	s.Phase, s.Since, s.Reason = phase, now, cause
+	s.Phase, s.Since, s.Reason = phase, now, why.Cause
 }
 
-func (s *State) weigh(now time.Time, weight int, actor, cause string) {
-	s.weighWith(now, weight, Entry{Actor: actor, Cause: cause})
-}
-
-func (s *State) weighWith(now time.Time, weight int, why Entry) {
-	if weight == s.Weight {
-		return
-	}
-	why.At, why.Change, why.From, why.To = now, "weight", strconv.Itoa(s.Weight), strconv.Itoa(weight)
-	s.note(why)
-	s.Weight = weight
-}
-
-func (s *State) stream(now time.Time, stream rollout.Stream, actor, cause string) {
-	if stream == s.Stream {
-		return
-	}
-	s.note(Entry{At: now, Actor: actor, Change: "stream", From: string(s.Stream), To: string(stream), Cause: cause})
-	s.Stream = stream
-}
-
-func (s *State) note(e Entry) {
-	e.Version = s.Version
-	s.Audit = append(s.Audit, e)
-	if len(s.Audit) > auditKept {
-		s.Audit = slices.Delete(s.Audit, 0, len(s.Audit)-auditKept)
+func (s *State) weigh(now time.Time, weight int, why Entry) {
+	if weight != s.Weight {
+		s.note(now, "weight", strconv.Itoa(s.Weight), strconv.Itoa(weight), why)
+		s.Weight = weight
 	}
 }
 
-// NewEntries are those that s has and before had not.
-func (s State) NewEntries(before State) []Entry {
-	i := slices.IndexFunc(s.Audit, func(e Entry) bool { return e.Version > before.Version })
+func (s *State) route(now time.Time, stream rollout.Stream, why Entry) {
+	if stream != s.Stream {
+		s.note(now, "stream", string(s.Stream), string(stream), why)
+		s.Stream = stream
+	}
+}
+
+// note adds an entry to the audit: why, with what has changed.
+func (s *State) note(now time.Time, change, from, to string, why Entry) {
+	why.At, why.Version, why.Change, why.From, why.To = now, s.Version, change, from, to
+	s.Audit = append(s.Audit, why)
+	if over := len(s.Audit) - auditKept; over > 0 {
+		s.Audit = slices.Delete(s.Audit, 0, over)
+	}
+}
+
+// EntriesSince are those of versions after the given one.
+func (s State) EntriesSince(version uint64) []Entry {
+	i := slices.IndexFunc(s.Audit, func(e Entry) bool { return e.Version > version })
 	if i < 0 {
 		return nil
 	}

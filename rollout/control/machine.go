@@ -1,7 +1,9 @@
 package control
 
 import (
-	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +19,7 @@ type World struct {
 	// Legacy tells how many users were on the old stream within the last day, and
 	// since when they are counted; an error when that cannot be told.
 	Legacy func() (users uint64, since time.Time, err error)
-	// Measure measures a metric over the time since.
+	// Measure measures a metric over the time since. It must not wait for anything.
 	Measure func(m spec.Metric, since time.Time) Measurement
 }
 
@@ -28,10 +30,24 @@ type Measurement struct {
 	Err     error
 }
 
+// ErrLater is a measurement's Err when there will be an answer in a moment. It may
+// be wrapped.
+var ErrLater = errors.New("not known yet")
+
 // Machine applies a spec to states. It keeps nothing and may be shared.
 type Machine struct {
 	Spec spec.Spec
 	Hash string // of the spec
+}
+
+// For makes the machine of a spec. What does not change the spec's meaning, such
+// as a comment, does not change its hash.
+func For(s spec.Spec) Machine {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // strings, numbers and finite floats
+	}
+	return Machine{Spec: s, Hash: fmt.Sprintf("%x", sha256.Sum256(text))[:16]}
 }
 
 // legacyFor is how long nobody may have used the old stream before it is retired.
@@ -39,22 +55,24 @@ const legacyFor = 24 * time.Hour
 
 // Start is the state of a rollout that begins now, from where the flag file has
 // its users.
-func (m Machine) Start(now time.Time, from spec.State) State {
-	s := State{Version: 1, Spec: m.Hash, Weight: from.Weight, Stream: from.Stream, Began: now}
-	s.to(now, Progressing, Controller, "the rollout begins")
+func (m Machine) Start(now time.Time, from rollout.Heading) State {
+	s := State{Version: 1, Spec: m.Hash, Weight: from.Weight, Stream: from.Stream}
+	s.begin(now)
+	s.to(now, Progressing, itself(ByStart, "the rollout begins"))
 	return s
 }
 
 // Adopt carries a state over to another spec: users stay where they are, and a
 // person decides whether the new steps begin.
 func (m Machine) Adopt(s State, now time.Time) State {
-	if s.Spec == m.Hash {
-		return s
-	}
 	s = s.next()
+	why := itself(BySpec, "the spec was changed; resume begins with its first step, and no step takes anybody back")
+	s.note(now, "spec", s.Spec, m.Hash, why)
 	s.Spec, s.Step, s.Checks = m.Hash, 0, nil
+	if s.Phase != Aborted {
+		s.to(now, Paused, why)
+	}
 	s.begin(now)
-	s.to(now, Paused, Controller, "the spec was changed; resume begins its first step, and steps that would lower a weight are passed over")
 	return s
 }
 
@@ -62,8 +80,13 @@ func (m Machine) Adopt(s State, now time.Time) State {
 // version when nothing has changed.
 func (m Machine) Tick(before State, w World) State {
 	s := before.next()
-	if s.Phase == Progressing {
+	switch {
+	case s.Phase == Progressing && len(w.Disabled) > 0:
+		s.to(w.Now, Paused, itself(ByFlag, fmt.Sprintf("the flag %s is disabled in the flag file; enable it and resume", w.Disabled[0])))
+	case s.Phase == Progressing:
 		m.progress(&s, w)
+	case s.Phase == Paused && len(w.Disabled) == 0:
+		m.background(&s, w)
 	}
 	if !s.differs(before) {
 		return before
@@ -71,122 +94,114 @@ func (m Machine) Tick(before State, w World) State {
 	return s
 }
 
+// background takes the measurements that run beside the steps. It reports false
+// when one of them has aborted the rollout.
+func (m Machine) background(s *State, w World) bool {
+	return !m.Spec.Measures(s.Step) || m.measure(s, w, m.Spec.Background.Metrics, beside)
+}
+
+// progress goes as many steps as end now.
 func (m Machine) progress(s *State, w World) {
-	if len(w.Disabled) > 0 {
-		s.to(w.Now, Paused, Controller, fmt.Sprintf("the flag %s is disabled in the flag file; enable it and resume", w.Disabled[0]))
+	if !m.background(s, w) {
 		return
 	}
-	if m.Spec.Measures(s.Step) && !m.measure(s, w, m.Spec.Background.Metrics, "+") {
-		return
-	}
-	for s.Phase == Progressing && s.Step < len(m.Spec.Steps) {
-		if !m.step(s, w) {
+	for s.Phase == Progressing {
+		if !m.step(s, w) || m.lacksData(s) {
 			m.deadline(s, w.Now)
 			return
 		}
-		m.advance(s, w.Now)
+		m.advance(s, w.Now, itself(ByStep, fmt.Sprintf("step %d is over", s.Step)))
 	}
 }
 
 // advance goes to the next step, or to the end.
-func (m Machine) advance(s *State, now time.Time) {
+func (m Machine) advance(s *State, now time.Time, why Entry) {
+	s.note(now, "step", fmt.Sprint(s.Step), fmt.Sprint(s.Step+1), why)
 	s.Step++
 	s.begin(now)
-	for name := range s.Checks {
-		if name[0] != '+' {
-			delete(s.Checks, name)
-		}
-	}
+	s.forgetChecks()
 	if s.Step >= len(m.Spec.Steps) {
 		s.Checks = nil
-		s.to(now, Completed, Controller, "the last step is done")
+		s.to(now, Completed, itself(ByStep, "the last step is over"))
 	}
 }
 
 // step does what a step asks for, and reports whether it is over.
 func (m Machine) step(s *State, w World) bool {
+	why := itself(ByStep, fmt.Sprintf("step %d", s.Step))
 	switch st := m.Spec.Steps[s.Step]; st.Verb {
 	case spec.SetWeight:
-		s.weigh(w.Now, max(s.Weight, st.Weight), Controller, m.cause(s))
-		return true
+		s.weigh(w.Now, max(s.Weight, st.Weight), why)
 	case spec.SetStream:
 		if st.Stream == rollout.Retired && !s.Forced && !gate(s, w) {
 			return false
 		}
-		s.stream(w.Now, st.Stream, Controller, m.cause(s))
-		return true
+		s.route(w.Now, furthest(s.Stream, st.Stream), why)
 	case spec.Pause:
-		if st.Pause == 0 {
-			s.Reason = "waiting for promote"
-			return false
+		s.Reason = "waiting for promote"
+		if st.Pause > 0 {
+			s.Reason = "waiting for time to pass"
 		}
-		left := st.Pause - s.elapsed(w.Now)
-		s.Reason = "waiting for time to pass"
-		return left <= 0
+		return st.Pause > 0 && s.elapsed(w.Now) >= st.Pause
 	default:
-		return m.measure(s, w, st.Metrics, "") && m.passed(s, st.Metrics)
+		return m.measure(s, w, st.Metrics, "") && passed(s, st.Metrics)
 	}
+	return true
 }
 
-func (m Machine) cause(s *State) string { return fmt.Sprintf("step %d", s.Step) }
+// furthest keeps a stream from going back: after an abort the steps run again.
+func furthest(a, b rollout.Stream) rollout.Stream {
+	rank := map[rollout.Stream]int{rollout.Upstream: 0, rollout.Bridge: 1, rollout.Retired: 2}
+	if rank[a] > rank[b] {
+		return a
+	}
+	return b
+}
 
 // gate says whether the old stream may be retired.
 func gate(s *State, w World) bool {
 	users, since, err := w.Legacy()
-	switch counted := w.Now.Sub(since); {
+	counted := w.Now.Sub(since)
+	switch {
+	case s.Weight < 100:
+		s.Reason = fmt.Sprintf("waiting for weight 100; it is %d", s.Weight)
 	case err != nil:
 		s.Reason = "waiting to learn how many users are on the old stream: " + err.Error()
-	case s.Weight < 100:
-		s.Reason = fmt.Sprintf("waiting for weight 100, it is %d", s.Weight)
 	case users > 0:
-		s.Reason = fmt.Sprintf("waiting for %d users who were on the old stream within a day", users)
+		s.Reason = fmt.Sprintf("waiting until nobody is on the old stream for a day; about %d users were", users)
 	case counted < legacyFor:
-		s.Reason = fmt.Sprintf("users of the old stream are counted for %s only, a day is needed", counted.Round(time.Second))
+		s.Reason = fmt.Sprintf("waiting until the users of the old stream have been counted for a day; it is %s", spec.Short(counted.Truncate(10*time.Minute)))
 	default:
 		return true
 	}
 	return false
 }
 
-// deadline aborts a step that takes too long. A pause until promoted may take
-// for ever: it waits for a person.
-func (m Machine) deadline(s *State, now time.Time) {
-	if s.Phase != Progressing || m.Spec.ProgressDeadline == 0 {
-		return
-	}
-	if st := m.Spec.Steps[s.Step]; st.Verb == spec.Pause && st.Pause == 0 {
-		return
-	}
-	if s.elapsed(now) >= m.Spec.ProgressDeadline {
-		m.abort(s, now, Entry{Actor: Controller, Cause: fmt.Sprintf("step %d took longer than progressDeadline %s: %s", s.Step, m.Spec.ProgressDeadline, s.Reason)})
-	}
+// waitsForPeople says whether a step may take for ever.
+func waitsForPeople(st spec.Step) bool {
+	return st.Verb == spec.Pause && st.Pause == 0 || st.Verb == spec.SetStream && st.Stream == rollout.Retired
 }
 
-// abort takes users back.
+// deadline aborts a step that takes too long.
+func (m Machine) deadline(s *State, now time.Time) {
+	limit := m.Spec.ProgressDeadline
+	if s.Phase != Progressing || limit == 0 || waitsForPeople(m.Spec.Steps[s.Step]) || s.elapsed(now) < limit {
+		return
+	}
+	m.abort(s, now, itself(ByDeadline, fmt.Sprintf("step %d took longer than progressDeadline %s: %s", s.Step, spec.Short(limit), s.Reason)))
+}
+
+// abort takes users back. The stream comes first: whoever stops polling needs one.
 func (m Machine) abort(s *State, now time.Time, why Entry) {
 	if s.Stream == rollout.Retired {
-		s.stream(now, rollout.Bridge, why.Actor, why.Cause)
+		s.route(now, rollout.Bridge, why)
 	}
-	if to := m.Spec.Rollback.ToWeight; to < s.Weight {
-		s.weighWith(now, to, why)
-	}
-	why.At, why.Change, why.From, why.To = now, "phase", string(s.Phase), string(Aborted)
-	s.Phase, s.Since, s.Reason, s.Checks = Aborted, now, why.Cause, nil
-	s.note(why)
+	s.weigh(now, min(s.Weight, m.Spec.Rollback.ToWeight), why)
+	s.to(now, Aborted, why)
+	s.Checks = nil
 }
 
-// threshold is a range in words.
-func threshold(r spec.Range) string {
-	switch {
-	case r.Min != nil && r.Max != nil:
-		return fmt.Sprintf("%g..%g", *r.Min, *r.Max)
-	case r.Min != nil:
-		return fmt.Sprintf(">= %g", *r.Min)
-	case r.Max != nil:
-		return fmt.Sprintf("<= %g", *r.Max)
-	}
-	return ""
+// itself is why the controller does something.
+func itself(t Trigger, cause string) Entry {
+	return Entry{Actor: Controller, Trigger: t, Cause: cause}
 }
-
-// by is who asks for something.
-func by(actor string) string { return cmp.Or(actor, "somebody") }

@@ -1,32 +1,40 @@
 package control
 
 import (
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"sluice/rollout/spec"
 )
 
+// beside marks the names of background checks in State.Checks.
+const beside = "+"
+
 // measure takes what measurements are due. It reports false when one of them has
-// ended the rollout's progress.
+// aborted the rollout.
 func (m Machine) measure(s *State, w World, metrics []spec.Metric, prefix string) bool {
 	for _, metric := range metrics {
 		name := prefix + metric.Name
 		p, begun := s.Checks[name]
-		if !begun {
-			p = Progress{Began: w.Now, Measured: w.Now}
-		}
-		if due := w.Now.Sub(p.Measured) >= metric.Interval; begun && due && !m.done(p, metric) {
+		switch {
+		case !begun:
+			p = Progress{Measured: w.Now}
+		case w.Now.Sub(p.Measured) >= metric.Interval && !done(p, metric):
 			p = look(p, metric, w)
 		}
 		if s.Checks == nil {
 			s.Checks = map[string]Progress{}
 		}
 		s.Checks[name] = p
-		if p.Failed > metric.FailureLimit && !metric.DryRun {
-			m.abort(s, w.Now, Entry{
-				Actor: Controller, Cause: fmt.Sprintf("step %d: %s failed %d times, %d are allowed", s.Step, metric.Name, p.Failed, metric.FailureLimit),
-				Check: metric.Name, Value: p.Value, Threshold: threshold(metric.Range),
-			})
+		if p.Failed > metric.FailureLimit {
+			why := itself(ByCheck, fmt.Sprintf("step %d: %s failed more often than %d times", s.Step, metric.Name, metric.FailureLimit))
+			if p.Note != "" {
+				why.Cause += "; " + p.Note
+			}
+			why.Check, why.Value, why.Threshold = metric.Name, p.Value, Limit(metric.Range)
+			m.abort(s, w.Now, why)
 			return false
 		}
 	}
@@ -34,19 +42,19 @@ func (m Machine) measure(s *State, w World, metrics []spec.Metric, prefix string
 }
 
 // done says whether a check has nothing more to show.
-func (m Machine) done(p Progress, metric spec.Metric) bool {
+func done(p Progress, metric spec.Metric) bool {
 	return metric.Count > 0 && p.Passed >= metric.Count
 }
 
 // passed says whether all checks of a step have, and else what is waited for.
-func (m Machine) passed(s *State, metrics []spec.Metric) bool {
+func passed(s *State, metrics []spec.Metric) bool {
 	for _, metric := range metrics {
 		p := s.Checks[metric.Name]
-		if m.done(p, metric) {
+		if done(p, metric) {
 			continue
 		}
-		s.Reason = fmt.Sprintf("waiting for %s: passed %d of %d times", metric.Name, p.Passed, metric.Count)
-		if p.Note != "" {
+		s.Reason = fmt.Sprintf("waiting for %s, which has passed %d of %d times", metric.Name, p.Passed, metric.Count)
+		if p.Inconclusive > 0 {
 			s.Reason += "; " + p.Note
 		}
 		return false
@@ -54,25 +62,84 @@ func (m Machine) passed(s *State, metrics []spec.Metric) bool {
 	return true
 }
 
-// look takes one measurement.
-func look(p Progress, metric spec.Metric, w World) Progress {
-	found := w.Measure(metric, p.Measured)
-	p.Measured, p.Samples, p.Value, p.Note = w.Now, found.Samples, nil, ""
-	verdict := spec.NoData("")
-	switch {
-	case found.Err != nil:
-		verdict, p.Note = metric.OnNoData, "no data: "+found.Err.Error()
-	case found.Samples < metric.MinSamples:
-		verdict, p.Note = metric.OnNoData, fmt.Sprintf("no data: %d samples, %d are needed", found.Samples, metric.MinSamples)
-	default:
-		p.Value = &found.Value
-		verdict = spec.Fail
-		if metric.Range.Holds(found.Value) {
-			verdict = spec.Pass
+// lacksData says whether a background check has none, so that no step may end.
+func (m Machine) lacksData(s *State) bool {
+	if s.Phase != Progressing || !m.Spec.Measures(s.Step) {
+		return false
+	}
+	for _, metric := range m.Spec.Background.Metrics {
+		if p := s.Checks[beside+metric.Name]; p.Inconclusive > 0 {
+			s.Reason = fmt.Sprintf("waiting for data of %s; %s", metric.Name, p.Note)
+			return true
 		}
 	}
-	if metric.DryRun && verdict == spec.Fail {
-		p.Note, verdict = "failed, which a dry run does not count", spec.Pass
+	return false
+}
+
+// forgetChecks drops those of the step.
+func (s *State) forgetChecks() {
+	for name := range s.Checks {
+		if !strings.HasPrefix(name, beside) {
+			delete(s.Checks, name)
+		}
+	}
+}
+
+// restartChecks lets those of the step begin anew where they are: what happened
+// while the rollout was paused is none of their business.
+func (s *State) restartChecks(now time.Time) {
+	for name, p := range s.Checks {
+		if !strings.HasPrefix(name, beside) {
+			p.Measured = now
+			s.Checks[name] = p
+		}
+	}
+}
+
+// patience is how much later than twice its interval a measurement may come.
+const patience = 15 * time.Second
+
+// look takes one measurement: over the time since the last one, or an interval
+// when that is long ago.
+func look(p Progress, metric spec.Metric, w World) Progress {
+	since, late := p.Measured, w.Now.Sub(p.Measured)-2*metric.Interval
+	if late >= 0 {
+		since = w.Now.Add(-metric.Interval)
+	}
+	found := w.Measure(metric, since)
+	if errors.Is(found.Err, ErrLater) && late < patience {
+		return p
+	}
+	p.Measured, p.Samples = w.Now, found.Samples
+	return p.count(judge(&p, metric, found), metric)
+}
+
+// judge says what a measurement means, and notes its value or why there is none.
+func judge(p *Progress, metric spec.Metric, found Measurement) spec.NoData {
+	p.Value, p.Note = nil, ""
+	switch {
+	case found.Err != nil:
+		p.Note = "no data: " + found.Err.Error()
+		return metric.OnNoData
+	case found.Samples < metric.MinSamples:
+		p.Note = fmt.Sprintf("no data: %d samples, %d are needed", found.Samples, metric.MinSamples)
+		return metric.OnNoData
+	}
+	p.Value = &found.Value
+	if metric.Range.Holds(found.Value) {
+		return spec.Pass
+	}
+	return spec.Fail
+}
+
+// count adds a verdict. In a dry run all count as passed.
+func (p Progress) count(verdict spec.NoData, metric spec.Metric) Progress {
+	if metric.DryRun && verdict != spec.Pass {
+		if verdict == spec.Fail && p.Value != nil {
+			p.Note = "outside its limit"
+		}
+		p.Note += "; a dry run passes"
+		verdict = spec.Pass
 	}
 	switch verdict {
 	case spec.Pass:
@@ -83,4 +150,17 @@ func look(p Progress, metric spec.Metric, w World) Progress {
 		p.Inconclusive++
 	}
 	return p
+}
+
+// Limit is a range in words.
+func Limit(r spec.Range) string {
+	switch {
+	case r.Min != nil && r.Max != nil:
+		return fmt.Sprintf("%g..%g", *r.Min, *r.Max)
+	case r.Min != nil:
+		return fmt.Sprintf(">= %g", *r.Min)
+	case r.Max != nil:
+		return fmt.Sprintf("<= %g", *r.Max)
+	}
+	return ""
 }

@@ -53,7 +53,7 @@ func genMetric(t *rapid.T, count int) spec.Metric {
 	return spec.Metric{
 		Name: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "metric"), Range: spec.Range{Max: &one},
 		Interval: time.Duration(rapid.IntRange(1, 60).Draw(t, "interval")) * time.Second, Count: count,
-		FailureLimit: rapid.IntRange(0, 2).Draw(t, "limit"), MinSamples: rapid.IntRange(0, 10).Draw(t, "min"),
+		FailureLimit: rapid.IntRange(0, 2).Draw(t, "limit"), MinSamples: rapid.IntRange(1, 10).Draw(t, "min"),
 		OnNoData: spec.Inconclusive,
 	}
 }
@@ -77,7 +77,7 @@ func genSpec(t *rapid.T) spec.Spec {
 		case 2:
 			s.Steps = append(s.Steps, spec.Step{Verb: spec.Analyse, Metrics: []spec.Metric{genMetric(t, rapid.IntRange(1, 3).Draw(t, "count"))}})
 		case 3:
-			s.Steps = append(s.Steps, spec.Step{Verb: spec.SetStream, Stream: rollout.Bridge})
+			s.Steps = append(s.Steps, spec.Step{Verb: spec.SetStream, Stream: rapid.SampledFrom([]rollout.Stream{rollout.Upstream, rollout.Bridge}).Draw(t, "stream")})
 		}
 	}
 	return whole(s)
@@ -97,11 +97,14 @@ func TestModel(t *testing.T) {
 		w := &weather{now: time.Unix(1_800_000_000, 0).UTC(), samples: 100}
 		w.since = w.now.Add(-time.Duration(rapid.IntRange(0, 48).Draw(t, "counted")) * time.Hour)
 		m := Machine{Spec: genSpec(t), Hash: "h"}
-		s := m.Start(w.now, spec.State{Stream: rollout.Upstream})
+		s := m.Start(w.now, rollout.Heading{Stream: rollout.Upstream})
 		for range rapid.IntRange(1, 60).Draw(t, "moments") {
 			before := s
 			var command *Command
-			if rapid.IntRange(0, 3).Draw(t, "what") == 0 {
+			if rapid.IntRange(0, 29).Draw(t, "edit") == 0 { // the spec
+				m = Machine{Spec: genSpec(t), Hash: rapid.StringMatching("[a-z]{4}").Draw(t, "hash")}
+				s = m.Adopt(before, w.now)
+			} else if rapid.IntRange(0, 3).Draw(t, "what") == 0 {
 				c := genCommand(t, before)
 				command = &c
 				after, err := m.Do(before, c, w.now)
@@ -113,7 +116,11 @@ func TestModel(t *testing.T) {
 				change(t, w)
 				s = m.Tick(before, w.world())
 			}
-			check(t, m, before, s, w, command)
+			if s.Spec == before.Spec {
+				check(t, m, before, s, w, command)
+			} else if s.Weight != before.Weight || s.Stream != before.Stream || s.Phase != Paused && before.Phase != Aborted {
+				t.Fatalf("another spec moved %+v to %+v", before, s)
+			}
 		}
 	})
 }
@@ -146,18 +153,20 @@ func check(t *rapid.T, m Machine, before, after State, w *weather, c *Command) {
 	if after.Version != before.Version+1 {
 		t.Fatalf("version %d follows %d", after.Version, before.Version)
 	}
-	if c != nil && c.Seen != 0 && c.Seen != before.Version {
+	if c != nil && c.Seen != 0 && (c.Seen > before.Version || before.EntriesSince(c.Seen) != nil) {
 		t.Fatal("a command on an old state was obeyed")
 	}
-	noted := changes(after.NewEntries(before))
+	noted := changes(after.EntriesSince(before.Version))
 	if before.Weight != after.Weight && !slices.Contains(noted, "weight") || before.Stream != after.Stream && !slices.Contains(noted, "stream") ||
-		before.Phase != after.Phase && !slices.Contains(noted, "phase") {
+		before.Phase != after.Phase && !slices.Contains(noted, "phase") || before.Step != after.Step && !slices.Contains(noted, "step") {
 		t.Fatalf("a change from %+v to %+v is missing in the audit: %v", before, after, noted)
 	}
 	aborted := after.Phase == Aborted && before.Phase != Aborted
 	switch {
 	case after.Weight < before.Weight && !aborted:
 		t.Fatalf("the weight fell from %d to %d without an abort", before.Weight, after.Weight)
+	case rank(after.Stream) < rank(before.Stream) && !(aborted && before.Stream == rollout.Retired && after.Stream == rollout.Bridge):
+		t.Fatalf("the stream went back from %s to %s", before.Stream, after.Stream)
 	case after.Weight > before.Weight && (aborted || after.Weight > m.Spec.After(min(after.Step, len(m.Spec.Steps)-1), spec.State{}).Weight):
 		t.Fatalf("the weight rose from %d to %d at step %d", before.Weight, after.Weight, after.Step)
 	case aborted && after.Weight > m.Spec.Rollback.ToWeight && after.Weight > min(before.Weight, m.Spec.Rollback.ToWeight):
@@ -174,32 +183,70 @@ func check(t *rapid.T, m Machine, before, after State, w *weather, c *Command) {
 	if w.disabled && c == nil && before.Phase == Progressing && after.Phase != Paused {
 		t.Fatal("a disabled flag did not pause the rollout")
 	}
-	if before.Phase == Paused && after.Phase == Progressing && c == nil {
+	if (before.Phase == Paused || before.Phase == Aborted) && after.Phase == Progressing && c == nil {
 		t.Fatal("resumed by nobody")
+	}
+	if aborted && c == nil {
+		reasons(t, m, before, after, w)
 	}
 	if c == nil {
 		evidence(t, m, before, after, w)
 	}
 }
 
+// reasons: nothing but a failed check or a deadline that runs aborts by itself.
+func reasons(t *rapid.T, m Machine, before, after State, w *weather) {
+	why := after.Audit[len(after.Audit)-1]
+	switch why.Trigger {
+	case ByCheck:
+		if w.silent || w.samples < 1 || w.value <= 1 || why.Value == nil || *why.Value != w.value || why.Check == "" || why.Threshold == "" {
+			t.Fatalf("aborted by %+v in %+v", why, w)
+		}
+	case ByDeadline:
+		st := m.Spec.Steps[after.Step]
+		if before.Phase == Paused || m.Spec.ProgressDeadline == 0 || waitsForPeople(st) || w.now.Sub(after.Began) < m.Spec.ProgressDeadline {
+			t.Fatalf("a deadline passed at %+v of %+v", st, before)
+		}
+	default:
+		t.Fatalf("aborted by %+v", why)
+	}
+}
+
 // evidence: no analysis ends by itself without the last measurement having
-// passed.
+// passed, and no step while the background lacks data.
 func evidence(t *rapid.T, m Machine, before, after State, w *weather) {
-	if before.Phase != Progressing || after.Phase == Aborted || before.Step == after.Step || m.Spec.Steps[before.Step].Verb != spec.Analyse {
+	if before.Phase != Progressing || after.Phase == Aborted || before.Step == after.Step {
 		return
 	}
-	metric := m.Spec.Steps[before.Step].Metrics[0]
-	p := before.Checks[metric.Name]
-	if p.Passed < metric.Count && (p.Passed != metric.Count-1 || w.silent || w.samples < metric.MinSamples || w.value > 1 || w.now.Sub(p.Measured) < metric.Interval) {
-		t.Fatalf("step %d ended with %+v", before.Step, p)
+	if m.Spec.Measures(before.Step) {
+		metric := m.Spec.Background.Metrics[0]
+		if p, begun := before.Checks[beside+metric.Name]; begun && (w.silent || w.samples < metric.MinSamples) && (p.Inconclusive > 0 || w.now.Sub(p.Measured) >= metric.Interval) {
+			t.Fatalf("step %d ended without data of the background: %+v", before.Step, p)
+		}
 	}
+	st := m.Spec.Steps[before.Step]
+	switch metric := st.Metrics; st.Verb {
+	case spec.Analyse:
+		p := before.Checks[metric[0].Name]
+		if p.Passed < metric[0].Count && (p.Passed != metric[0].Count-1 || w.silent || w.samples < metric[0].MinSamples || w.value > 1 || w.now.Sub(p.Measured) < metric[0].Interval) {
+			t.Fatalf("step %d ended with %+v", before.Step, p)
+		}
+	case spec.Pause:
+		if st.Pause == 0 || w.now.Sub(before.Began)-before.Waited < st.Pause {
+			t.Fatalf("a pause of %s ended after %s", st.Pause, w.now.Sub(before.Began)-before.Waited)
+		}
+	}
+}
+
+func rank(s rollout.Stream) int {
+	return slices.Index([]rollout.Stream{rollout.Upstream, rollout.Bridge, rollout.Retired}, s)
 }
 
 func same(a, b State) bool { return !a.differs(b) && a.Version == b.Version }
 
 func changes(entries []Entry) (out []string) {
 	for _, e := range entries {
-		if e.Actor == "" || e.Cause == "" || e.At.IsZero() {
+		if e.Actor == "" || e.Cause == "" || e.At.IsZero() || !slices.Contains(Triggers, e.Trigger) {
 			return nil
 		}
 		out = append(out, e.Change)
@@ -214,7 +261,7 @@ func TestModelEnds(t *testing.T) {
 		w := &weather{now: time.Unix(1_800_000_000, 0).UTC()}
 		w.since = w.now.Add(-48 * time.Hour)
 		m := Machine{Spec: genSpec(t), Hash: "h"}
-		s := m.Start(w.now, spec.State{Stream: rollout.Upstream})
+		s := m.Start(w.now, rollout.Heading{Stream: rollout.Upstream})
 		for range rapid.IntRange(0, 30).Draw(t, "moments") {
 			if rapid.Bool().Draw(t, "command") {
 				s, _ = m.Do(s, genCommand(t, s), w.now)

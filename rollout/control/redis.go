@@ -40,39 +40,45 @@ func (r *Redis) Load(ctx context.Context) (State, bool, error) {
 	}
 	var s State
 	if err == nil {
-		err = json.Unmarshal(text, &s)
+		s, err = decode(text)
 	}
 	if err != nil {
-		return s, false, fmt.Errorf("the state of the rollout in Redis: %w", err)
+		return State{}, false, fmt.Errorf("the state of the rollout in Redis: %w", err)
 	}
 	return s, true, nil
 }
 
-// save takes a state only in place of the one before, or of none.
-var save = redis.NewScript(`
-local version = redis.call('HGET', KEYS[1], 'version')
-if version and version ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'state', ARGV[3])
-redis.call('PUBLISH', ARGV[4], ARGV[2])
+// put takes a state only in place of the version before it, or of none; to
+// restore, in place of any older one. It tells the other replicas.
+var put = redis.NewScript(`
+local have, new = tonumber(redis.call('HGET', KEYS[1], 'version') or ''), tonumber(ARGV[1])
+if have and (ARGV[4] == 'save' and have ~= new - 1 or have >= new) then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'state', ARGV[2])
+redis.call('PUBLISH', ARGV[3], ARGV[1])
 return 1`)
 
-// Save replaces the state and tells the other replicas.
-func (r *Redis) Save(ctx context.Context, s State) error {
+func (r *Redis) put(ctx context.Context, s State, how string) error {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	saved, err := save.Run(ctx, r.client, []string{stateKey}, s.Version-1, s.Version, text, channel).Int()
+	done, err := put.Run(ctx, r.client, []string{stateKey}, s.Version, text, channel, how).Int()
 	switch {
 	case err != nil:
 		return fmt.Errorf("the state of the rollout in Redis: %w", err)
-	case saved == 0:
+	case done == 0:
 		return ErrConflict
 	}
 	return nil
 }
+
+// Save replaces the state.
+func (r *Redis) Save(ctx context.Context, s State) error { return r.put(ctx, s, "save") }
+
+// Restore replaces an older state, or none.
+func (r *Redis) Restore(ctx context.Context, s State) error { return r.put(ctx, s, "restore") }
 
 // lead sets or renews the lease.
 var lead = redis.NewScript(`
@@ -98,7 +104,7 @@ func (r *Redis) Changes(ctx context.Context) <-chan struct{} {
 	out := make(chan struct{}, 1)
 	go func() {
 		sub := r.client.Subscribe(ctx, channel)
-		defer sub.Close()
+		defer func() { _ = sub.Close() }() // there is nothing to be lost any more
 		messages := sub.Channel()
 		for {
 			select {

@@ -21,14 +21,17 @@ type Store interface {
 	// Save takes a state in place of the one whose version is one less, or of none.
 	// Otherwise it returns ErrConflict.
 	Save(ctx context.Context, s State) error
+	// Restore takes a state in place of an older one or none: the store has lost what
+	// it was given. Otherwise it returns ErrConflict.
+	Restore(ctx context.Context, s State) error
 	// Lead asks for the lease, or renews it, for so long; false when another holds it.
 	Lead(ctx context.Context, me string, term time.Duration) (bool, error)
 	// Changes gives a channel that gets a value when another replica may have saved
-	// something; values can be lost. It ends with ctx.
+	// something; values can be lost. None come after the end of ctx.
 	Changes(ctx context.Context) <-chan struct{}
 }
 
-// File keeps the state of a single replica in a file; without a path, in memory.
+// File keeps the state of a single replica in a file.
 type File struct {
 	path string
 
@@ -40,22 +43,18 @@ var _ Store = (*File)(nil)
 
 // OpenFile reads the file at path, if there is one. A damaged file is an error.
 func OpenFile(path string) (*File, error) {
-	f := &File{path: path}
-	if path == "" {
-		return f, nil
-	}
 	text, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return f, nil
-	case err != nil:
+	if errors.Is(err, os.ErrNotExist) {
+		return &File{path: path}, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the state of the rollout: %w", err)
 	}
-	f.state = &State{}
-	if err := json.Unmarshal(text, f.state); err != nil {
-		return nil, fmt.Errorf("the state of the rollout, %s: %w; restore the file, or delete it to begin again", path, err)
+	s, err := decode(text)
+	if err != nil {
+		return nil, fmt.Errorf("the state of the rollout, %s: %w; restore the file, or remove it to begin again", path, err)
 	}
-	return f, nil
+	return &File{path: path, state: &s}, nil
 }
 
 // Load returns the state.
@@ -75,17 +74,30 @@ func (f *File) Save(_ context.Context, s State) error {
 	if f.state != nil && s.Version != f.state.Version+1 {
 		return ErrConflict
 	}
-	if f.path != "" {
-		if err := replace(f.path, s); err != nil {
-			return fmt.Errorf("the state of the rollout: %w", err)
-		}
+	return f.put(s)
+}
+
+// Restore replaces the file in one step. Nothing but a person can take it away.
+func (f *File) Restore(_ context.Context, s State) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state != nil && s.Version <= f.state.Version {
+		return ErrConflict
+	}
+	return f.put(s)
+}
+
+func (f *File) put(s State) error {
+	if err := replace(f.path, s); err != nil {
+		return fmt.Errorf("the state of the rollout: %w", err)
 	}
 	f.state = &s
 	return nil
 }
 
+// replace writes a file that is whole at any time, also after a loss of power.
 func replace(path string, s State) error {
-	text, err := json.Marshal(s)
+	text, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
 		return err
 	}
