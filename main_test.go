@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"sluice/e2e/sampleapp":          {"sluice/demo", "sluice/e2e/appdb"},
 	"sluice/internal/redisconn":     {},
 	"sluice/internal/servertest":    {},
-	"sluice/proxy":                  {"sluice/backend", "sluice/backend/feed", "sluice/backend/guard", "sluice/backend/latest", "sluice/backend/sqlstore", "sluice/backend/upstream", "sluice/client", "sluice/compat", "sluice/internal/redisconn", "sluice/proxy/auth", "sluice/proxy/config", "sluice/proxy/shim", "sluice/rollout"},
+	"sluice/proxy":                  {"sluice/backend", "sluice/backend/feed", "sluice/backend/guard", "sluice/backend/latest", "sluice/backend/sqlstore", "sluice/backend/upstream", "sluice/client", "sluice/compat", "sluice/internal/redisconn", "sluice/proxy/auth", "sluice/proxy/config", "sluice/proxy/shim", "sluice/rollout", "sluice/rollout/spec"},
 	"sluice/proxy/auth":             {"sluice/backend"},
 	"sluice/proxy/config":           {"sluice/internal/redisconn"},
 	"sluice/proxy/shim":             {},

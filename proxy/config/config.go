@@ -94,7 +94,7 @@ type Compat struct {
 // Rollout says who is on which transport.
 type Rollout struct {
 	Flags string `key:"flags" default:"" doc:"Flag file, relative to the working directory. Empty: everybody polls and the stream is bridged."`
-	Spec  string `key:"spec" default:"" later:"*" doc:"Rollout file, relative to the working directory."`
+	Spec  string `key:"spec" default:"" doc:"Rollout file: the steps in which users move, relative to the working directory. Empty: the flag file alone says who polls."`
 }
 
 // Drain is how Sluice stops.

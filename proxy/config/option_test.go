@@ -39,6 +39,7 @@ var samples = map[string]struct{ value, beside string }{
 	"compat.heartbeat":         {value: "100ms"},
 	"compat.inject_shim":       {value: "true"},
 	"rollout.flags":            {value: "flags.json"},
+	"rollout.spec":             {value: "rollout.yaml"},
 	"drain.grace":              {value: "0"},
 	"drain.deadline":           {value: "1m"},
 	"log.level":                {value: "debug"},
@@ -158,7 +159,6 @@ func TestNotYetBuilt(t *testing.T) {
 		{"auth.algorithms", "HS256,RS256", "RS256 is not yet built; use HS256 or HS384 or HS512"},
 		{"auth.jwks_url", "https://issuer.example/jwks", "not yet built; leave it empty"},
 		{"auth.forward_url", "/me", "not yet built; leave it at /auth/me"},
-		{"rollout.spec", "rollout.yaml", "not yet built; leave it empty"},
 	}
 	for _, test := range tests {
 		_, _, problem := load(t, "", envName(test.key)+"="+test.value)

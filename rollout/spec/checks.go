@@ -23,13 +23,25 @@ const (
 	Streams   Need = "a stream that is not retired"
 )
 
+// The names of the checks.
+const (
+	PollSuccessRatio    = "poll-success-ratio"
+	StalenessP95        = "staleness-p95"
+	FalseEmpties        = "false-empties"
+	ShadowMissed        = "shadow-missed"
+	ShadowExtra         = "shadow-extra"
+	BackendRate         = "backend-rate"
+	LegacyReconnectRate = "legacy-reconnect-rate"
+	CohortStalenessP95  = "cohort-staleness-p95"
+)
+
 // Check is one of the built-in checks, the metrics of source internal. All count
 // over all replicas, in the interval just past.
 type Check struct {
 	Name   string
 	Unit   Unit
 	What   string // the value, in words
-	Sample string // what MinSamples counts
+	Sample string // what MinSamples counts, in the plural
 	Needs  Need
 	// Range is the default thresholdRange. It has no ends where only the operator
 	// can know one; the file must then.
@@ -42,44 +54,44 @@ type Check struct {
 // ways, and items a user, since shadow-missed tells exactly what that could only guess.
 var Checks = []Check{
 	{
-		Name: "poll-success-ratio", Unit: Ratio, Needs: Pollers,
+		Name: PollSuccessRatio, Unit: Ratio, Needs: Pollers,
 		What:   "polls that Sluice answered with 200, of those that had valid credentials and parameters",
-		Sample: "poll", MinSamples: 100, Range: atLeast(0.999),
+		Sample: "polls", MinSamples: 100, Range: atLeast(0.999),
 	},
 	{
-		Name: "staleness-p95", Unit: Seconds, Needs: Pollers,
+		Name: StalenessP95, Unit: Seconds, Needs: Pollers,
 		What:   "95th percentile of the time from an item's creation to its delivery by a poll, without what waited for a closed laptop",
-		Sample: "item", MinSamples: 20, Range: atMost(10),
+		Sample: "items", MinSamples: 20, Range: atMost(10),
 	},
 	{
-		Name: "false-empties", Unit: Count, Needs: Pollers,
+		Name: FalseEmpties, Unit: Count, Needs: Pollers,
 		What:   "audits that found an item hidden by the cache for longer than its bound",
-		Sample: "audit", MinSamples: 1, Range: atMost(0),
+		Sample: "audits", MinSamples: 1, Range: atMost(0),
 	},
 	{
-		Name: "shadow-missed", Unit: Ratio, Needs: AppStream,
+		Name: ShadowMissed, Unit: Ratio, Needs: AppStream,
 		What:   "items that the app's stream delivered and polling would not have, of all items compared",
-		Sample: "item", MinSamples: 20, Range: atMost(0),
+		Sample: "items", MinSamples: 20, Range: atMost(0),
 	},
 	{
-		Name: "shadow-extra", Unit: Ratio, Needs: AppStream,
+		Name: ShadowExtra, Unit: Ratio, Needs: AppStream,
 		What:   "items that polling would have delivered and the app's stream did not, of all items compared; that stream is known to lose some",
-		Sample: "item", MinSamples: 20, Range: atMost(0.05),
+		Sample: "items", MinSamples: 20, Range: atMost(0.05),
 	},
 	{
-		Name: "backend-rate", Unit: PerSecond, Needs: Pollers,
+		Name: BackendRate, Unit: PerSecond, Needs: Pollers,
 		What:   "reads of the app's data by all gateways; how many it can bear only you know",
-		Sample: "poll", MinSamples: 1,
+		Sample: "polls", MinSamples: 1,
 	},
 	{
-		Name: "legacy-reconnect-rate", Unit: PerHour, Needs: Streams,
+		Name: LegacyReconnectRate, Unit: PerHour, Needs: Streams,
 		What:   "reconnects of old pages, each of which shows its user an error, an hour and open stream; about 13 with compat.old_page_duration 290s, 120 when streams are refused",
-		Sample: "open stream", MinSamples: 10, Range: atMost(30),
+		Sample: "open streams", MinSamples: 10, Range: atMost(30),
 	},
 	{
-		Name: "cohort-staleness-p95", Unit: Seconds, Needs: Both,
+		Name: CohortStalenessP95, Unit: Seconds, Needs: Both,
 		What:   "staleness-p95 of users on poll, less that of users on a stream at the same time",
-		Sample: "item, in the smaller cohort", MinSamples: 20, Range: atMost(10),
+		Sample: "items in the smaller cohort", MinSamples: 20, Range: atMost(10),
 	},
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -155,7 +157,7 @@ func (r *reader) entry(f field, v *ast.MappingValueNode, entries []entry, has ma
 		r.fail(field{place: f.place, key: v.Key}, "a key must be a plain name, without anchor, alias, tag or merge")
 		return
 	}
-	kid := field{place: strings.TrimPrefix(f.place+"."+name.Value, "."), key: name, value: v.Value}
+	kid := field{place: strings.TrimPrefix(f.place+"."+printable(name.Value), "."), key: name, value: v.Value}
 	_, twice := has[name.Value]
 	switch {
 	case twice:
@@ -165,6 +167,14 @@ func (r *reader) entry(f field, v *ast.MappingValueNode, entries []entry, has ma
 	default:
 		has[name.Value], r.at[kid.place] = kid, kid
 	}
+}
+
+// printable keeps a key from breaking the line of an error.
+func printable(key string) string {
+	if strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(key)
+	}
+	return key
 }
 
 // allowed is the keys of entries, for an error.

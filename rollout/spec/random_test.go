@@ -95,8 +95,8 @@ func drawMetric(t *rapid.T, end bool) Metric {
 	if end {
 		m.Count = rapid.IntRange(1, maxCount).Draw(t, "count")
 	}
-	min, width := rapid.Float64Range(-1e6, 1e6).Draw(t, "min"), rapid.Float64Range(0, 1e6).Draw(t, "width")
-	m.Range = []Range{atLeast(min), atMost(min), {Min: &min, Max: atMost(min + width).Max}}[rapid.IntRange(0, 2).Draw(t, "ends")]
+	low, width := rapid.Float64Range(-1e6, 1e6).Draw(t, "min"), rapid.Float64Range(0, 1e6).Draw(t, "width")
+	m.Range = []Range{atLeast(low), atMost(low), {Min: &low, Max: atMost(low + width).Max}}[rapid.IntRange(0, 2).Draw(t, "ends")]
 	if rapid.Bool().Draw(t, "prometheus") {
 		m.Source, m.Name = Prometheus, rapid.StringMatching(nameForm.String()).Draw(t, "metric")
 		m.Query = "x" + rapid.String().Draw(t, "query")

@@ -126,7 +126,7 @@ func TestRefusalsOfTheWholeFile(t *testing.T) {
 		"a: \xff\n":              "r.yaml: not UTF-8 text",
 		"{}\n":                   "r.yaml:1:1: apiVersion is missing\nr.yaml:1:1: kind is missing\nr.yaml:1:1: spec is missing",
 		"apiVersion: argoproj.io/v1alpha1\nkind: Canary\nspec: {steps: [{pause: {}}]}\n": "r.yaml:1:13: apiVersion: must be sluice/v1alpha1\nr.yaml:2:7: kind: must be Rollout",
-		head + "spec: {steps: [" + strings.Repeat("{pause: {}}, ", 101) + "]}\n":          "r.yaml:3:15: spec.steps: has 101 steps; at most 100 are allowed",
+		head + "spec: {steps: [" + strings.Repeat("{pause: {}}, ", 101) + "]}\n":         "r.yaml:3:15: spec.steps: has 101 steps; at most 100 are allowed",
 	} {
 		_, err := Parse("r.yaml", content)
 		if err == nil || err.Error() != want {

@@ -84,13 +84,17 @@ func TestSchemaRepeatsTheParser(t *testing.T) {
 	var document struct {
 		Defs struct {
 			Duration   struct{ Pattern string }
-			Prometheus struct{ Properties struct{ Address struct{ Pattern string } } }
-			Metric     struct {
+			Prometheus struct {
+				Properties struct{ Address struct{ Pattern string } }
+			}
+			Metric struct {
 				Properties map[string]struct {
 					Pattern string
 					Default any
 				}
-				Else struct{ Properties struct{ Name struct{ Enum []string } } }
+				Else struct {
+					Properties struct{ Name struct{ Enum []string } }
+				}
 			}
 		} `json:"$defs"`
 	}
