@@ -1,23 +1,25 @@
 // Package evidence measures what a rollout's checks ask for: from the counters
 // of all gateways, or from Prometheus.
 //
-// Every gateway publishes its counters, which only grow, every few seconds. Who
-// leads the rollout keeps what it has seen of them and answers with what was
-// added over a time: counters of a gateway that restarts begin at 0 under a new
-// name, so nothing is lost or counted twice but what it counted since it last
-// published.
+// Every gateway publishes its counters, which only grow, every few seconds, and
+// keeps what it sees of all of them in a [History], whether it leads or not: a new
+// leader knows what the old one knew. A gateway that restarts has a new name, and
+// so counts from 0 again: nothing is counted twice, and lost is only what a gateway
+// counted after it last published.
 package evidence
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
+
+// Every is how often a gateway should publish its counts.
+const Every = 2 * time.Second
 
 // Counts are what one gateway has counted since it started, by name.
 type Counts map[string]float64
@@ -32,18 +34,24 @@ const (
 	Compared      = "shadow_compared"
 	Missed        = "shadow_missed"
 	Extra         = "shadow_extra"
-	StreamsOpened = "streams_opened" // by old pages
+	StreamsEnded  = "streams_ended"  // of old pages, not by their readers: each is an error to its user
 	StreamSeconds = "stream_seconds" // that old pages' streams were open, all together
 	// Staleness is a prefix: of the count of items whose staleness was at most the
 	// edge that follows, in seconds; transport and edge are joined by a colon.
 	Staleness = "staleness:"
 )
 
+// Report is what a gateway has published, so long ago.
+type Report struct {
+	Counts Counts
+	Age    time.Duration
+}
+
 // Exchange is where gateways see each other's counts.
 type Exchange interface {
 	Publish(ctx context.Context, me string, c Counts) error
-	// All returns the latest counts of each gateway that has published lately.
-	All(ctx context.Context) (map[string]Counts, error)
+	// All returns the latest report of each gateway that has published lately.
+	All(ctx context.Context) (map[string]Report, error)
 }
 
 // Alone is the exchange of a single gateway. The zero value is ready.
@@ -62,13 +70,13 @@ func (a *Alone) Publish(_ context.Context, me string, c Counts) error {
 }
 
 // All returns it.
-func (a *Alone) All(context.Context) (map[string]Counts, error) {
+func (a *Alone) All(context.Context) (map[string]Report, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.c == nil {
 		return nil, nil
 	}
-	return map[string]Counts{a.me: a.c}, nil
+	return map[string]Report{a.me: {Counts: a.c}}, nil
 }
 
 // countsKey holds the counts of all gateways, by name.
@@ -77,7 +85,8 @@ const countsKey = "{sluice:rollout}:counts"
 // forgotten is when a gateway that publishes no more is taken for gone.
 const forgotten = 10 * time.Minute
 
-// Shared is the exchange of gateways that share a Redis.
+// Shared is the exchange of gateways that share a Redis. Times are Redis's own,
+// so that gateways need not agree on one.
 type Shared struct {
 	Client  redis.UniversalClient
 	Timeout time.Duration
@@ -88,106 +97,58 @@ type published struct {
 	Counts Counts `json:"counts"`
 }
 
+var publish = redis.NewScript(`
+redis.call('HSET', KEYS[1], ARGV[1], '{"at":' .. redis.call('TIME')[1] .. ',"counts":' .. ARGV[2] .. '}')
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1`)
+
 // Publish writes c where others find it.
 func (s *Shared) Publish(ctx context.Context, me string, c Counts) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	text, err := json.Marshal(published{time.Now().Unix(), c})
+	text, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	pipe := s.Client.Pipeline()
-	pipe.HSet(ctx, countsKey, me, text)
-	pipe.Expire(ctx, countsKey, 2*forgotten)
-	_, err = pipe.Exec(ctx)
-	return err
+	if err := publish.Run(ctx, s.Client, []string{countsKey}, me, text, int(2*forgotten/time.Second)).Err(); err != nil {
+		return fmt.Errorf("the counts of this gateway in Redis: %w", err)
+	}
+	return nil
 }
+
+var all = redis.NewScript(`return {redis.call('TIME')[1], redis.call('HGETALL', KEYS[1])}`)
 
 // All reads what all have published, and removes what is old.
-func (s *Shared) All(ctx context.Context) (map[string]Counts, error) {
+func (s *Shared) All(ctx context.Context) (map[string]Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	fields, err := s.Client.HGetAll(ctx, countsKey).Result()
+	now, fields, err := s.read(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the counts of the gateways: %w", err)
+		return nil, fmt.Errorf("the counts of the gateways in Redis: %w", err)
 	}
-	all := map[string]Counts{}
-	for name, text := range fields {
+	reports := map[string]Report{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		name, text := fmt.Sprint(fields[i]), fmt.Sprint(fields[i+1])
 		var p published
-		if err := json.Unmarshal([]byte(text), &p); err != nil || time.Since(time.Unix(p.At, 0)) > forgotten {
-			s.Client.HDel(ctx, countsKey, name)
+		err := json.Unmarshal([]byte(text), &p)
+		age := time.Duration(now-p.At) * time.Second
+		if err != nil || age > forgotten {
+			_ = s.Client.HDel(ctx, countsKey, name).Err() // or the next look does
 			continue
 		}
-		all[name] = p.Counts
+		reports[name] = Report{p.Counts, max(age, 0)}
 	}
-	return all, nil
+	return reports, nil
 }
 
-// History is what a leader has seen of all gateways' counts. It may be used
-// concurrently.
-type History struct {
-	mu    sync.Mutex
-	seen  []sight // oldest first
-	reach time.Duration
-}
-
-type sight struct {
-	at     time.Time
-	counts map[string]Counts
-}
-
-// NewHistory keeps what was seen for as long as reach.
-func NewHistory(reach time.Duration) *History { return &History{reach: reach} }
-
-// See notes what the gateways have counted at a time.
-func (h *History) See(at time.Time, counts map[string]Counts) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if n := len(h.seen); n > 0 {
-		counts = withGone(h.seen[n-1].counts, counts)
+func (s *Shared) read(ctx context.Context) (now int64, fields []any, err error) {
+	answer, err := all.Run(ctx, s.Client, []string{countsKey}).Slice()
+	if err != nil {
+		return 0, nil, err
 	}
-	h.seen = append(h.seen, sight{at, counts})
-	// The last one before the reach is needed: it is where a time that long begins.
-	for len(h.seen) > 1 && at.Sub(h.seen[1].at) >= h.reach {
-		h.seen = h.seen[1:]
+	if len(answer) == 2 {
+		fields, _ = answer[1].([]any)
+		_, err = fmt.Sscan(fmt.Sprint(answer[0]), &now)
 	}
-}
-
-// withGone keeps the last counts of gateways that are gone: what they counted
-// was counted.
-func withGone(before, now map[string]Counts) map[string]Counts {
-	all := maps.Clone(before)
-	maps.Copy(all, now)
-	return all
-}
-
-// Forget drops all: what another leader saw meanwhile is not known.
-func (h *History) Forget() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.seen = nil
-}
-
-// Since is what all gateways together have counted since a time, and over how
-// long that was seen; nothing when that is not known yet.
-func (h *History) Since(t time.Time) (Counts, time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.seen) < 2 {
-		return nil, 0
-	}
-	from, to := h.seen[0], h.seen[len(h.seen)-1]
-	for _, s := range h.seen {
-		if s.at.After(t) {
-			break
-		}
-		from = s
-	}
-	added := Counts{}
-	for gateway, counts := range to.counts {
-		for name, v := range counts {
-			added[name] += v - from.counts[gateway][name]
-		}
-	}
-	return added, to.at.Sub(from.at)
+	return now, fields, err
 }
