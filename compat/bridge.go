@@ -42,7 +42,9 @@ type Options struct {
 type Observer interface {
 	StreamOpened()
 	StreamClosed(Reason)
-	Delivered(n int)
+	// Delivered tells that so many items were sent, repeats included; live are those
+	// that came while their reader was there.
+	Delivered(n int, live []backend.Notification)
 	ReadFailed(error)
 	BrowserUnknown(error) // what is remembered of a browser could not be looked up or kept
 }

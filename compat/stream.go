@@ -15,9 +15,11 @@ type stream struct {
 	woken  <-chan struct{}
 	place  string // the reader's cursor, or whatever it sent for one
 	// first, if not nil, is the read to begin with: the reader names no place.
-	first   func(context.Context) (backend.Page, error)
-	trouble bool // the last read failed, and the reader has been told to come back later
-	out     writer
+	first func(context.Context) (backend.Page, error)
+	// caughtUp: the reader has all that was there when it came.
+	caughtUp bool
+	trouble  bool // the last read failed, and the reader has been told to come back later
+	out      writer
 }
 
 type result struct {
@@ -129,8 +131,12 @@ func (s *stream) write(p backend.Page) error {
 	if len(p.Items) == 0 && p.Place != s.place {
 		s.out.buf = appendPlace(s.out.buf, p.Place)
 	}
-	s.place, s.first = p.Place, nil
-	s.Observer.Delivered(len(p.Items))
+	live := p.Items[p.Repeated:]
+	if !s.caughtUp {
+		live = nil
+	}
+	s.place, s.first, s.caughtUp = p.Place, nil, s.caughtUp || !p.More
+	s.Observer.Delivered(len(p.Items), live)
 	return nil
 }
 

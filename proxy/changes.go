@@ -36,7 +36,7 @@ func (g *Gateway) follow(cache *latest.Reader) {
 	}
 }
 
-// watch follows flag file, feed and signals until ctx ends.
+// watch follows flag file, feed, signals and rollout until ctx ends.
 func (g *Gateway) watch(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -44,6 +44,9 @@ func (g *Gateway) watch(ctx context.Context) {
 	group.Go(func() { g.feed.Run(ctx) })
 	if g.redis != nil {
 		group.Go(func() { g.feed.Listen(ctx, g.redis) })
+	}
+	if g.rollout != nil {
+		group.Go(func() { g.rollout.run(ctx) })
 	}
 }
 

@@ -66,6 +66,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 	m := newMetrics()
 	m.forSource("sqlite")
 	m.followFeed(feed.New(feed.Options{}))
+	m.forRollout(spec.Spec{Steps: []spec.Step{{Metrics: []spec.Metric{{Name: "a"}}}}})
 	m.flagEvaluations.WithLabelValues("f", "v", "r")
 	families, err := m.registry.Gather()
 	if err != nil {
@@ -86,7 +87,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 			t.Errorf("the README does not name %s with %v", name, labels)
 		}
 	}
-	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 16 || rows < 9 {
+	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 23 || rows < 9 {
 		t.Errorf("%d metrics of our own", ours)
 	}
 }

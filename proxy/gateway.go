@@ -44,6 +44,9 @@ type Gateway struct {
 	interval       int // seconds
 	intervalHeader []string
 	draining       atomic.Bool
+	pollsFailed    atomic.Int64 // by the source
+	oldPages       streamTime
+	rollout        *controller // nil without a spec
 }
 
 // New opens everything a gateway needs; a flag file that is missing or bad is an
@@ -103,7 +106,10 @@ func (g *Gateway) open() (err error) {
 		bridge.Browsers = compat.NewRedis(g.redis, c.Redis.Timeout)
 	}
 	g.bridge = compat.New(bridge)
-	return nil
+	if c.Rollout.Spec != "" {
+		g.rollout, err = g.openRollout()
+	}
+	return err
 }
 
 // Close releases what New opened. Nothing may be served any more.

@@ -12,8 +12,15 @@ import (
 
 // rolloutCommand is the commands about the rollout.
 type rolloutCommand struct {
-	Plan   planCommand   `cmd:"" help:"Tell what the rollout would do, when, and to how many users."`
-	Schema schemaCommand `cmd:"" help:"Print the JSON Schema of the rollout file, for editors."`
+	Plan    planCommand    `cmd:"" help:"Tell what the rollout would do, when, and to how many users."`
+	Status  statusCommand  `cmd:"" help:"Tell where the rollout is, what it waits for, and how it got there."`
+	Promote promoteCommand `cmd:"" help:"End the step that is under way."`
+	Abort   abortCommand   `cmd:"" help:"Take users back to the weight of spec.rollback."`
+	Retry   retryCommand   `cmd:"" help:"Begin again after an abort."`
+	Pause   pauseCommand   `cmd:"" help:"Stay at the step that is under way."`
+	Resume  resumeCommand  `cmd:"" help:"Go on after a pause."`
+	Export  exportCommand  `cmd:"" help:"Write the flag file with the rollout's weight and stream in place of its own."`
+	Schema  schemaCommand  `cmd:"" help:"Print the JSON Schema of the rollout file, for editors."`
 }
 
 type planCommand struct {

@@ -25,6 +25,9 @@ func (g *Gateway) stream(c *gin.Context) {
 	if mode == rollout.Upstream && carriesCursor(c.Request, id.User) {
 		mode = rollout.Bridge
 	}
+	if mode != rollout.Retired && compat.Place(c.Request) == "" {
+		defer g.oldPages.enter(c.Request.Context())()
+	}
 	switch mode {
 	case rollout.Retired:
 		rec.outcome = "stream: retired"

@@ -18,6 +18,10 @@ func ReadBaseline(path string) (Baseline, error) {
 	if err != nil {
 		return Baseline{}, err
 	}
+	return file.baseline(), nil
+}
+
+func (file *flagFile) baseline() Baseline {
 	b := Baseline{Stream: Stream(streamFlag.safe)}
 	if f := file.flags()[TransportFlag]; f != nil && f.disabled {
 		b.Disabled = true
@@ -32,7 +36,7 @@ func ReadBaseline(path string) (Baseline, error) {
 			}
 		}
 	}
-	return b, nil
+	return b
 }
 
 // portion is how much of the users that no list names get a value, 0..1.

@@ -1,10 +1,14 @@
 package rollout
 
-import "github.com/open-feature/go-sdk/openfeature"
+import (
+	"math"
+
+	"github.com/open-feature/go-sdk/openfeature"
+)
 
 // Heading is where a controller steers all users whom the flag file does not
 // name. People write the file, a controller never does; a flag that is disabled
-// there is steered by nobody.
+// there is steered by nobody. Without [Flags.Steer] the file's own weights are in force.
 type Heading struct {
 	Weight int    // how many of 100 users poll
 	Stream Stream // what the legacy stream is
@@ -24,6 +28,19 @@ func (f *Flags) Steer(h *Heading) {
 		TransportFlag: {split: share100(string(Poll), string(SSE), h.Weight), reason: openfeature.SplitReason},
 		StreamFlag:    {one: variant{string(h.Stream), string(h.Stream)}, reason: openfeature.TargetingMatchReason},
 	})
+}
+
+// Unsteered is the heading that comes next to what the flag file itself says: no
+// user goes back by it. Without a file it is zero.
+func (f *Flags) Unsteered() Heading {
+	if f.file == nil {
+		return Heading{}
+	}
+	b := f.file.baseline()
+	if b.Stream == "" {
+		b.Stream = Upstream // some are on it; the others come along with the first setStream
+	}
+	return Heading{Weight: int(math.Ceil(b.Poll)), Stream: b.Stream}
 }
 
 // share100 splits users between two values, weight of 100 for the first.

@@ -11,6 +11,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -93,8 +94,10 @@ type Compat struct {
 
 // Rollout says who is on which transport.
 type Rollout struct {
-	Flags string `key:"flags" default:"" doc:"Flag file, relative to the working directory. Empty: everybody polls and the stream is bridged."`
-	Spec  string `key:"spec" default:"" doc:"Rollout file: the steps in which users move, relative to the working directory. Empty: the flag file alone says who polls."`
+	Flags   string `key:"flags" default:"" doc:"Flag file, relative to the working directory. Empty: everybody polls and the stream is bridged."`
+	Spec    string `key:"spec" default:"" doc:"Rollout file: the steps in which users move, relative to the working directory. Empty: the flag file alone says who polls. It needs rollout.flags."`
+	State   string `key:"state" default:"" doc:"Where one replica without Redis keeps how far the rollout is. Empty: rollout.spec with .state behind it."`
+	Webhook Secret `key:"webhook" default:"" file:"true" check:"webhook-url" doc:"URL to which every change of the rollout is POSTed, as JSON."`
 }
 
 // Drain is how Sluice stops.
@@ -153,6 +156,9 @@ func (c Config) CheckServe() error {
 	}
 	return nil
 }
+
+// StateFile is where a rollout is kept without Redis.
+func (r Rollout) StateFile() string { return cmp.Or(r.State, r.Spec+".state") }
 
 // signalledBound is how old a cached answer may be where changes are heard of: it
 // limits what a lost signal can hide.

@@ -40,6 +40,9 @@ var samples = map[string]struct{ value, beside string }{
 	"compat.inject_shim":       {value: "true"},
 	"rollout.flags":            {value: "flags.json"},
 	"rollout.spec":             {value: "rollout.yaml"},
+	"rollout.state":            {value: "rollout.state"},
+	"rollout.webhook":          {value: "https://hooks.example/x"},
+	"rollout.webhook_file":     {value: "FILE"},
 	"drain.grace":              {value: "0"},
 	"drain.deadline":           {value: "1m"},
 	"log.level":                {value: "debug"},
@@ -47,7 +50,8 @@ var samples = map[string]struct{ value, beside string }{
 }
 
 // fileContents is what the file forms read in TestRoundTrip.
-var fileContents = map[string]string{"store.dsn_file": "app.db", "redis.url_file": "redis://cache", "auth.key_file": "filekey", "admin.token_file": "file token"}
+var fileContents = map[string]string{"store.dsn_file": "app.db", "redis.url_file": "redis://cache", "auth.key_file": "filekey", "admin.token_file": "file token",
+	"rollout.webhook_file": "http://hooks.example/y"}
 
 // withoutSample says whether only the default of an option is built.
 func withoutSample(o option) bool { return o.wholeKeyLater() || o.key == "auth.mode" }
@@ -80,7 +84,7 @@ func TestEveryOptionIsDescribed(t *testing.T) {
 }
 
 func TestSecretsHaveFileForms(t *testing.T) {
-	for _, key := range []string{"admin.token", "auth.key", "store.dsn", "redis.url"} {
+	for _, key := range []string{"admin.token", "auth.key", "store.dsn", "redis.url", "rollout.webhook"} {
 		if !isKey(key + "_file") {
 			t.Errorf("%s has no file form", key)
 		}

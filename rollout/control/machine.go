@@ -97,7 +97,7 @@ func (m Machine) Tick(before State, w World) State {
 // background takes the measurements that run beside the steps. It reports false
 // when one of them has aborted the rollout.
 func (m Machine) background(s *State, w World) bool {
-	return !m.Spec.Measures(s.Step) || m.measure(s, w, m.Spec.Background.Metrics, beside)
+	return !m.Spec.Measures(s.Step) || m.measure(s, w, m.Spec.Background.Metrics, Beside)
 }
 
 // progress goes as many steps as end now.
@@ -177,15 +177,10 @@ func gate(s *State, w World) bool {
 	return false
 }
 
-// waitsForPeople says whether a step may take for ever.
-func waitsForPeople(st spec.Step) bool {
-	return st.Verb == spec.Pause && st.Pause == 0 || st.Verb == spec.SetStream && st.Stream == rollout.Retired
-}
-
 // deadline aborts a step that takes too long.
 func (m Machine) deadline(s *State, now time.Time) {
 	limit := m.Spec.ProgressDeadline
-	if s.Phase != Progressing || limit == 0 || waitsForPeople(m.Spec.Steps[s.Step]) || s.elapsed(now) < limit {
+	if s.Phase != Progressing || limit == 0 || m.Spec.Steps[s.Step].WaitsFor() != "" || s.elapsed(now) < limit {
 		return
 	}
 	m.abort(s, now, itself(ByDeadline, fmt.Sprintf("step %d took longer than progressDeadline %s: %s", s.Step, spec.Short(limit), s.Reason)))

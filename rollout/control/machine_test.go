@@ -56,7 +56,7 @@ func TestAFailedCheckAborts(t *testing.T) {
 	b.after(11*time.Second).want(Progressing, 1, 30)
 	b.after(10*time.Second).want(Aborted, 1, 5)
 	e := b.s.Audit[len(b.s.Audit)-1]
-	if e.Change != "phase" || e.Trigger != ByCheck || e.Check != "a" || *e.Value != 2 || e.Threshold != "<= 1" || e.Cause != "step 1: a failed more often than 1 times" {
+	if e.Change != "phase" || e.Trigger != ByCheck || e.Check != "a" || *e.Value != 2 || e.Threshold != "at most 1" || e.Cause != "step 1: a failed more often than 1 times" {
 		t.Errorf("%+v", e)
 	}
 	if b.s.Reason != e.Cause || b.s.Checks != nil {

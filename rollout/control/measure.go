@@ -9,8 +9,8 @@ import (
 	"sluice/rollout/spec"
 )
 
-// beside marks the names of background checks in State.Checks.
-const beside = "+"
+// Beside marks the names of background checks in State.Checks.
+const Beside = "+"
 
 // measure takes what measurements are due. It reports false when one of them has
 // aborted the rollout.
@@ -33,7 +33,7 @@ func (m Machine) measure(s *State, w World, metrics []spec.Metric, prefix string
 			if p.Note != "" {
 				why.Cause += "; " + p.Note
 			}
-			why.Check, why.Value, why.Threshold = metric.Name, p.Value, Limit(metric.Range)
+			why.Check, why.Value, why.Threshold = metric.Name, p.Value, metric.Range.String()
 			m.abort(s, w.Now, why)
 			return false
 		}
@@ -68,7 +68,7 @@ func (m Machine) lacksData(s *State) bool {
 		return false
 	}
 	for _, metric := range m.Spec.Background.Metrics {
-		if p := s.Checks[beside+metric.Name]; p.Inconclusive > 0 {
+		if p := s.Checks[Beside+metric.Name]; p.Inconclusive > 0 {
 			s.Reason = fmt.Sprintf("waiting for data of %s; %s", metric.Name, p.Note)
 			return true
 		}
@@ -79,7 +79,7 @@ func (m Machine) lacksData(s *State) bool {
 // forgetChecks drops those of the step.
 func (s *State) forgetChecks() {
 	for name := range s.Checks {
-		if !strings.HasPrefix(name, beside) {
+		if !strings.HasPrefix(name, Beside) {
 			delete(s.Checks, name)
 		}
 	}
@@ -89,7 +89,7 @@ func (s *State) forgetChecks() {
 // while the rollout was paused is none of their business.
 func (s *State) restartChecks(now time.Time) {
 	for name, p := range s.Checks {
-		if !strings.HasPrefix(name, beside) {
+		if !strings.HasPrefix(name, Beside) {
 			p.Measured = now
 			s.Checks[name] = p
 		}
@@ -150,17 +150,4 @@ func (p Progress) count(verdict spec.NoData, metric spec.Metric) Progress {
 		p.Inconclusive++
 	}
 	return p
-}
-
-// Limit is a range in words.
-func Limit(r spec.Range) string {
-	switch {
-	case r.Min != nil && r.Max != nil:
-		return fmt.Sprintf("%g..%g", *r.Min, *r.Max)
-	case r.Min != nil:
-		return fmt.Sprintf(">= %g", *r.Min)
-	case r.Max != nil:
-		return fmt.Sprintf("<= %g", *r.Max)
-	}
-	return ""
 }

@@ -161,6 +161,12 @@ func check(t *rapid.T, m Machine, before, after State, w *weather, c *Command) {
 		before.Phase != after.Phase && !slices.Contains(noted, "phase") || before.Step != after.Step && !slices.Contains(noted, "step") {
 		t.Fatalf("a change from %+v to %+v is missing in the audit: %v", before, after, noted)
 	}
+	for _, e := range after.EntriesSince(before.Version) {
+		known := Transition{e.Change, e.From, e.To, e.Trigger}
+		if (e.Change == "phase" || e.Change == "stream") && !slices.Contains(Transitions(), known) {
+			t.Fatalf("%+v cannot happen", known)
+		}
+	}
 	aborted := after.Phase == Aborted && before.Phase != Aborted
 	switch {
 	case after.Weight < before.Weight && !aborted:
@@ -204,7 +210,7 @@ func reasons(t *rapid.T, m Machine, before, after State, w *weather) {
 		}
 	case ByDeadline:
 		st := m.Spec.Steps[after.Step]
-		if before.Phase == Paused || m.Spec.ProgressDeadline == 0 || waitsForPeople(st) || w.now.Sub(after.Began) < m.Spec.ProgressDeadline {
+		if before.Phase == Paused || m.Spec.ProgressDeadline == 0 || st.WaitsFor() != "" || w.now.Sub(after.Began) < m.Spec.ProgressDeadline {
 			t.Fatalf("a deadline passed at %+v of %+v", st, before)
 		}
 	default:
@@ -220,7 +226,7 @@ func evidence(t *rapid.T, m Machine, before, after State, w *weather) {
 	}
 	if m.Spec.Measures(before.Step) {
 		metric := m.Spec.Background.Metrics[0]
-		if p, begun := before.Checks[beside+metric.Name]; begun && (w.silent || w.samples < metric.MinSamples) && (p.Inconclusive > 0 || w.now.Sub(p.Measured) >= metric.Interval) {
+		if p, begun := before.Checks[Beside+metric.Name]; begun && (w.silent || w.samples < metric.MinSamples) && (p.Inconclusive > 0 || w.now.Sub(p.Measured) >= metric.Interval) {
 			t.Fatalf("step %d ended without data of the background: %+v", before.Step, p)
 		}
 	}

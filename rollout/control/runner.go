@@ -98,6 +98,14 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
+// Join puts the shared state in force here, if there is one, before anybody is
+// served.
+func (r *Runner) Join(ctx context.Context) error {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	return r.sync(ctx)
+}
+
 // leave makes the lease end now, if it is ours. If that fails, it ends by itself.
 func (r *Runner) leave(ctx context.Context) {
 	if r.Status().Leads {

@@ -124,3 +124,39 @@ const auditKept = 200
 
 // Controller is the actor of what nobody asked for.
 const Controller = "controller"
+
+// Transition is a change of the phase or the stream.
+type Transition struct {
+	Change, From, To string
+	Trigger          Trigger
+}
+
+// Transitions lists all that can happen: what they are counted by exists from the
+// start.
+func Transitions() (all []Transition) {
+	phase := func(from, to Phase, triggers ...Trigger) {
+		for _, t := range triggers {
+			all = append(all, Transition{"phase", string(from), string(to), t})
+		}
+	}
+	phase("", Progressing, ByStart)
+	phase(Progressing, Completed, ByStep)
+	phase(Progressing, Paused, ByCommand, ByFlag, BySpec)
+	phase(Paused, Progressing, ByCommand)
+	phase(Paused, Paused, BySpec)
+	phase(Completed, Paused, BySpec)
+	phase(Progressing, Aborted, ByCommand, ByCheck, ByDeadline)
+	phase(Paused, Aborted, ByCommand, ByCheck)
+	phase(Completed, Aborted, ByCommand)
+	phase(Aborted, Progressing, ByCommand)
+	stream := func(from, to rollout.Stream, triggers ...Trigger) {
+		for _, t := range triggers {
+			all = append(all, Transition{"stream", string(from), string(to), t})
+		}
+	}
+	stream(rollout.Upstream, rollout.Bridge, ByStep, ByCommand)
+	stream(rollout.Upstream, rollout.Retired, ByStep)
+	stream(rollout.Bridge, rollout.Retired, ByStep)
+	stream(rollout.Retired, rollout.Bridge, ByCommand, ByCheck, ByDeadline)
+	return all
+}

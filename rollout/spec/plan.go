@@ -87,7 +87,7 @@ func (s Spec) Plan(site Site, users int) Plan {
 	for i, st := range s.Steps {
 		next := s.After(i, site.start())
 		step := PlannedStep{
-			Step: i, Verb: st.Verb, At: p.Lasts, AfterWaits: waits, Lasts: Span(max(st.Pause, earliest(st.Metrics))), WaitsFor: st.waitsFor(),
+			Step: i, Verb: st.Verb, At: p.Lasts, AfterWaits: waits, Lasts: Span(max(st.Pause, earliest(st.Metrics))), WaitsFor: st.WaitsFor(),
 			Weight: next.Weight, Stream: next.Stream, Change: next.Weight - now.Weight, Checks: planned(st.Metrics),
 		}
 		if users > 0 {
@@ -108,7 +108,8 @@ func (s Spec) Plan(site Site, users int) Plan {
 	return p
 }
 
-func (st Step) waitsFor() Wait {
+// WaitsFor is what a step waits for that may take for ever; empty when nothing.
+func (st Step) WaitsFor() Wait {
 	switch {
 	case st.Verb == Pause && st.Pause == 0:
 		return ForPromotion

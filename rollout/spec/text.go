@@ -54,6 +54,25 @@ func writeStep(b *strings.Builder, s PlannedStep) {
 	writeChecks(b, s.Checks)
 }
 
+// String says what a step does.
+func (st Step) String() string {
+	switch {
+	case st.WaitsFor() == ForPromotion:
+		return "pause until promoted"
+	case st.Verb == Pause:
+		return "pause " + Short(st.Pause)
+	case st.Verb == SetWeight:
+		return fmt.Sprintf("setWeight %d", st.Weight)
+	case st.Verb == SetStream:
+		return fmt.Sprintf("setStream %s", st.Stream)
+	}
+	var names []string
+	for _, m := range st.Metrics {
+		names = append(names, m.Name)
+	}
+	return "analysis of " + strings.Join(names, ", ")
+}
+
 // after marks a time that promotions and the like come on top of.
 func after(waits int) string { return strings.Repeat("+", min(waits, 1)) }
 
