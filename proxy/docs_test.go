@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sluice/backend/feed"
+	"sluice/compat/census"
 	"sluice/proxy/config"
 )
 
@@ -45,6 +46,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 	m := newMetrics()
 	m.forSource("sqlite")
 	m.followFeed(feed.New(feed.Options{}))
+	m.countLegacy(census.New(census.Options{}))
 	m.flagEvaluations.WithLabelValues("f", "v", "r")
 	families, err := m.registry.Gather()
 	if err != nil {
@@ -65,7 +67,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 			t.Errorf("the README does not name %s with %v", name, labels)
 		}
 	}
-	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 16 || rows < 9 {
+	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 17 || rows < 9 {
 		t.Errorf("%d metrics of our own", ours)
 	}
 }

@@ -133,6 +133,7 @@ func TestStreamsAreCounted(t *testing.T) {
 	send(t, conn, raw("", "GET /api/stream HTTP/1.1", "Host: x", "Cookie: access_token="+tokenFor(t, "alice")))
 	readUntil(t, bufio.NewReader(conn), `"id":"b"`)
 	wantSeries(t, r,
+		`compat_legacy_clients 1`,
 		`compat_streams 1`,
 		`notifications_delivered_total{transport="bridge"} 2`,
 		`source_request_duration_seconds_count{source="sqlite"} 1`,
