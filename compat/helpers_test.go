@@ -96,7 +96,7 @@ type tally struct {
 
 type counts struct {
 	opened, delivered, live, failed, unknown int
-	closed                             []Reason
+	closed                                   []Reason
 }
 
 func (o *tally) StreamOpened()         { o.count(func() { o.opened++ }) }
@@ -104,8 +104,8 @@ func (o *tally) StreamClosed(r Reason) { o.count(func() { o.closed = append(o.cl
 func (o *tally) Delivered(n int, live []backend.Notification) {
 	o.count(func() { o.delivered, o.live = o.delivered+n, o.live+len(live) })
 }
-func (o *tally) ReadFailed(error)      { o.count(func() { o.failed++ }) }
-func (o *tally) BrowserUnknown(error)  { o.count(func() { o.unknown++ }) }
+func (o *tally) ReadFailed(error)     { o.count(func() { o.failed++ }) }
+func (o *tally) BrowserUnknown(error) { o.count(func() { o.unknown++ }) }
 
 func (o *tally) count(f func()) {
 	o.mu.Lock()

@@ -19,7 +19,9 @@ type stream struct {
 	// caughtUp: the reader has all that was there when it came.
 	caughtUp bool
 	trouble  bool // the last read failed, and the reader has been told to come back later
-	out      writer
+	// farewell is what the reader is still to be told; mark ends its ids when it was.
+	farewell, mark string
+	out            writer
 }
 
 type result struct {
@@ -87,6 +89,9 @@ func (s *stream) take(r result) time.Duration {
 	if err == nil {
 		err = s.write(r.page)
 	}
+	if err == nil && s.farewell != "" {
+		err = s.sayFarewell(s.farewell)
+	}
 	if failed := err != nil; failed != s.trouble {
 		s.trouble = failed
 		s.out.buf = appendRetry(s.out.buf, s.wait())
@@ -122,14 +127,14 @@ func (s *stream) write(p backend.Page) error {
 		id := ""
 		switch {
 		case i == len(p.Items)-1:
-			id = p.Place
+			id = s.id(p.Place)
 		case i >= p.Repeated:
-			id = p.Marks[i-p.Repeated].Seal(s.caller.User)
+			id = s.id(p.Marks[i-p.Repeated].Seal(s.caller.User))
 		}
 		s.out.buf = appendEvent(s.out.buf, id, data)
 	}
 	if len(p.Items) == 0 && p.Place != s.place {
-		s.out.buf = appendPlace(s.out.buf, p.Place)
+		s.out.buf = appendPlace(s.out.buf, s.id(p.Place))
 	}
 	live := p.Items[p.Repeated:]
 	if !s.caughtUp {
@@ -139,6 +144,9 @@ func (s *stream) write(p backend.Page) error {
 	s.Observer.Delivered(len(p.Items), live)
 	return nil
 }
+
+// id is a place as the reader is given it.
+func (s *stream) id(place string) string { return place + s.mark }
 
 // writer sends whole events, each batch within writeTimeout.
 type writer struct {

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -8,6 +10,7 @@ import (
 	"sluice/backend/feed"
 	"sluice/backend/latest"
 	"sluice/compat"
+	"sluice/compat/census"
 	"sluice/proxy/shim"
 	"sluice/rollout"
 )
@@ -136,6 +139,21 @@ func (m *metrics) followFeed(f *feed.Feed) {
 		Namespace: namespace, Name: "feed_lag_seconds",
 		Help: "Time since the start of the last successful look at the store's changes; beyond 5 it vouches for nothing.",
 	}, func() float64 { return f.Lag().Seconds() }))
+}
+
+// countLegacy shows how many users are still on the old stream: NaN where that is
+// not known.
+func (m *metrics) countLegacy(c *census.Census) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "compat_legacy_clients",
+		Help: "Distinct users who were on the old stream, the app's or the bridge, in the last 24 hours; NaN while that is not known.",
+	}, func() float64 {
+		count, err := c.Count()
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(count.Users)
+	}))
 }
 
 // streamMetrics reports the bridge to its metrics.

@@ -135,6 +135,7 @@ func TestStreamsAreCounted(t *testing.T) {
 	readUntil(t, bufio.NewReader(conn), `"id":"b"`)
 	wantSeries(t, r,
 		`catchup_items_total 2`,
+		`compat_legacy_clients 1`,
 		`compat_streams 1`,
 		`notifications_delivered_total{transport="bridge"} 2`,
 		`source_request_duration_seconds_count{source="sqlite"} 1`,

@@ -153,11 +153,13 @@ func (k *controller) look(context.Context) control.World {
 
 // legacyUsers is how many users were on the old stream within a day.
 func (g *Gateway) legacyUsers() (users uint64, since time.Time, err error) {
-	return 0, time.Time{}, errors.New("they are not counted")
+	count, err := g.legacy.Count()
+	return count.Users, count.Since, err
 }
 
 func (k *controller) changed(s control.State, made []control.Entry) {
 	k.gateway.metrics.showRollout(s)
+	k.gateway.bridge.Farewell(k.gateway.config.Compat.SayFarewell || k.awaitsOldPages(s))
 	for _, e := range made {
 		k.log.Info("rollout", zap.Any("entry", e))
 		k.gateway.metrics.countTransition(e)
@@ -165,6 +167,12 @@ func (k *controller) changed(s control.State, made []control.Entry) {
 			k.webhook.send(e)
 		}
 	}
+}
+
+// awaitsOldPages says whether the retirement of the stream waits for the last old
+// pages: they are asked to reload.
+func (k *controller) awaitsOldPages(s control.State) bool {
+	return s.Phase == control.Progressing && s.Spec == control.For(k.spec).Hash && k.spec.Steps[s.Step].WaitsFor() == spec.ForOldPages
 }
 
 func (k *controller) frozen(err error) {

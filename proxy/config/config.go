@@ -89,6 +89,8 @@ type Compat struct {
 	MaxDuration     time.Duration `key:"max_duration" default:"25s" range:"1s..5m" doc:"How long a stream lasts for a client that reconnects with an id."`
 	OldPageDuration time.Duration `key:"old_page_duration" default:"290s" range:"1s..300s" doc:"How long a stream lasts for an old page, which shows every end as an error."`
 	Heartbeat       time.Duration `key:"heartbeat" default:"15s" range:"100ms..15s" doc:"Longest silence on a stream."`
+	Farewell        string        `key:"farewell" default:"Reload this page to keep live updates" doc:"The notification that tells people with an old page to reload it, before the stream is retired. Empty: none."`
+	SayFarewell     bool          `key:"say_farewell" default:"false" doc:"Send compat.farewell to every old page on the bridge, once each."`
 	InjectShim      bool          `key:"inject_shim" default:"false" doc:"Put the script that makes EventSource poll into the app's pages, for users whose notifications-transport is poll: old pages then poll without an edit."`
 }
 

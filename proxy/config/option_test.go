@@ -37,6 +37,8 @@ var samples = map[string]struct{ value, beside string }{
 	"compat.max_duration":      {value: "20s"},
 	"compat.old_page_duration": {value: "1s"},
 	"compat.heartbeat":         {value: "100ms"},
+	"compat.farewell":          {value: "Please reload"},
+	"compat.say_farewell":      {value: "true"},
 	"compat.inject_shim":       {value: "true"},
 	"rollout.flags":            {value: "flags.json"},
 	"rollout.spec":             {value: "rollout.yaml"},
