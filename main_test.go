@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"sluice/client/build":           {"sluice/client", "sluice/client/internal/bundle"},
 	"sluice/client/internal/bundle": {},
 	"sluice/compat":                 {"sluice/backend"},
+	"sluice/compat/census":          {},
 	"sluice/demo":                   {"sluice/client"},
 	"sluice/e2e":                    {},
 	"sluice/e2e/appdb":              {"sluice/backend"},
@@ -32,11 +33,14 @@ var allowed = map[string][]string{
 	"sluice/e2e/sampleapp":          {"sluice/demo", "sluice/e2e/appdb"},
 	"sluice/internal/redisconn":     {},
 	"sluice/internal/servertest":    {},
-	"sluice/proxy":                  {"sluice/backend", "sluice/backend/feed", "sluice/backend/guard", "sluice/backend/latest", "sluice/backend/sqlstore", "sluice/backend/upstream", "sluice/client", "sluice/compat", "sluice/internal/redisconn", "sluice/proxy/auth", "sluice/proxy/config", "sluice/proxy/shim", "sluice/rollout"},
+	"sluice/proxy":                  {"sluice/backend", "sluice/backend/feed", "sluice/backend/guard", "sluice/backend/latest", "sluice/backend/sqlstore", "sluice/backend/upstream", "sluice/client", "sluice/compat", "sluice/compat/census", "sluice/internal/redisconn", "sluice/proxy/auth", "sluice/proxy/config", "sluice/proxy/shim", "sluice/rollout", "sluice/rollout/control", "sluice/rollout/evidence", "sluice/rollout/spec"},
 	"sluice/proxy/auth":             {"sluice/backend"},
 	"sluice/proxy/config":           {"sluice/internal/redisconn"},
 	"sluice/proxy/shim":             {},
 	"sluice/rollout":                {},
+	"sluice/rollout/control":        {"sluice/rollout", "sluice/rollout/spec"},
+	"sluice/rollout/evidence":       {"sluice/rollout/control", "sluice/rollout/spec"},
+	"sluice/rollout/spec":           {"sluice/rollout", "sluice/rollout/control", "sluice/rollout/evidence"},
 }
 
 // edgeOnly are the libraries that only the edge may know, directly or not.

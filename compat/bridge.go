@@ -35,6 +35,8 @@ type Options struct {
 	Watch func(user string) (woken <-chan struct{}, stop func())
 	// Browsers remembers where old pages stand. Nil: this process does.
 	Browsers Browsers
+	// Farewell is what old pages are told while Bridge.Farewell is on. Empty: nothing.
+	Farewell string
 	Observer Observer
 }
 
@@ -42,7 +44,9 @@ type Options struct {
 type Observer interface {
 	StreamOpened()
 	StreamClosed(Reason)
-	Delivered(n int)
+	// Delivered tells that so many items were sent, repeats included; live are those
+	// that came while their reader was there.
+	Delivered(n int, live []backend.Notification)
 	ReadFailed(error)
 	BrowserUnknown(error) // what is remembered of a browser could not be looked up or kept
 }
@@ -81,10 +85,11 @@ const (
 
 // Bridge serves bounded streams. It is safe for concurrent use.
 type Bridge struct {
-	options Options
-	drain   chan struct{}
-	once    sync.Once
-	open    atomic.Int64
+	options  Options
+	drain    chan struct{}
+	once     sync.Once
+	open     atomic.Int64
+	farewell atomic.Bool
 }
 
 // New prepares a bridge.
@@ -118,6 +123,14 @@ func Place(r *http.Request) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(id[:min(len(id), maxPlace)], "?"), "\x00", "?")
 }
 
+// Ours tells our own client in sse mode from an old page: it names its place in the
+// query, from its first stream on. What browsers send by themselves when an
+// EventSource reconnects is a header, which pages of the app have as well.
+func Ours(r *http.Request, user string) bool {
+	_, ok := backend.Open(r.URL.Query().Get("last_event_id"), user)
+	return ok
+}
+
 // Serve answers a request of a verified caller, whose credential is good until
 // expires. It returns when the stream has ended.
 func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller, expires time.Time) {
@@ -127,9 +140,15 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 
+	place, told := toldAt(Place(r), c.User)
 	s := &stream{
-		Options: b.options, caller: c, place: Place(r),
+		Options: b.options, caller: c, place: place,
 		out: writer{w: w, control: http.NewResponseController(w)},
+	}
+	if told {
+		s.mark = toldMark
+	} else if b.farewell.Load() && !Ours(r, c.User) {
+		s.farewell = b.options.Farewell
 	}
 	b.open.Add(1)
 	defer b.open.Add(-1)

@@ -95,15 +95,17 @@ type tally struct {
 }
 
 type counts struct {
-	opened, delivered, failed, unknown int
-	closed                             []Reason
+	opened, delivered, live, failed, unknown int
+	closed                                   []Reason
 }
 
 func (o *tally) StreamOpened()         { o.count(func() { o.opened++ }) }
 func (o *tally) StreamClosed(r Reason) { o.count(func() { o.closed = append(o.closed, r) }) }
-func (o *tally) Delivered(n int)       { o.count(func() { o.delivered += n }) }
-func (o *tally) ReadFailed(error)      { o.count(func() { o.failed++ }) }
-func (o *tally) BrowserUnknown(error)  { o.count(func() { o.unknown++ }) }
+func (o *tally) Delivered(n int, live []backend.Notification) {
+	o.count(func() { o.delivered, o.live = o.delivered+n, o.live+len(live) })
+}
+func (o *tally) ReadFailed(error)     { o.count(func() { o.failed++ }) }
+func (o *tally) BrowserUnknown(error) { o.count(func() { o.unknown++ }) }
 
 func (o *tally) count(f func()) {
 	o.mu.Lock()

@@ -15,9 +15,13 @@ type stream struct {
 	woken  <-chan struct{}
 	place  string // the reader's cursor, or whatever it sent for one
 	// first, if not nil, is the read to begin with: the reader names no place.
-	first   func(context.Context) (backend.Page, error)
-	trouble bool // the last read failed, and the reader has been told to come back later
-	out     writer
+	first func(context.Context) (backend.Page, error)
+	// caughtUp: the reader has all that was there when it came.
+	caughtUp bool
+	trouble  bool // the last read failed, and the reader has been told to come back later
+	// farewell is what the reader is still to be told; mark ends its ids when it was.
+	farewell, mark string
+	out            writer
 }
 
 type result struct {
@@ -85,6 +89,9 @@ func (s *stream) take(r result) time.Duration {
 	if err == nil {
 		err = s.write(r.page)
 	}
+	if err == nil && s.farewell != "" {
+		err = s.sayFarewell(s.farewell)
+	}
 	if failed := err != nil; failed != s.trouble {
 		s.trouble = failed
 		s.out.buf = appendRetry(s.out.buf, s.wait())
@@ -120,19 +127,26 @@ func (s *stream) write(p backend.Page) error {
 		id := ""
 		switch {
 		case i == len(p.Items)-1:
-			id = p.Place
+			id = s.id(p.Place)
 		case i >= p.Repeated:
-			id = p.Marks[i-p.Repeated].Seal(s.caller.User)
+			id = s.id(p.Marks[i-p.Repeated].Seal(s.caller.User))
 		}
 		s.out.buf = appendEvent(s.out.buf, id, data)
 	}
 	if len(p.Items) == 0 && p.Place != s.place {
-		s.out.buf = appendPlace(s.out.buf, p.Place)
+		s.out.buf = appendPlace(s.out.buf, s.id(p.Place))
 	}
-	s.place, s.first = p.Place, nil
-	s.Observer.Delivered(len(p.Items))
+	live := p.Items[p.Repeated:]
+	if !s.caughtUp {
+		live = nil
+	}
+	s.place, s.first, s.caughtUp = p.Place, nil, s.caughtUp || !p.More
+	s.Observer.Delivered(len(p.Items), live)
 	return nil
 }
+
+// id is a place as the reader is given it.
+func (s *stream) id(place string) string { return place + s.mark }
 
 // writer sends whole events, each batch within writeTimeout.
 type writer struct {

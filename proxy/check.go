@@ -13,6 +13,7 @@ import (
 	"sluice/internal/redisconn"
 	"sluice/proxy/config"
 	"sluice/rollout"
+	"sluice/rollout/spec"
 )
 
 // checkTimeout bounds each look at something outside.
@@ -73,6 +74,9 @@ func checklist(c config.Config) []checkItem {
 	if c.Rollout.Flags != "" {
 		items = append(items, checkItem{"flags", only(func(context.Context) error { return rollout.Check(c.Rollout.Flags) })})
 	}
+	if c.Rollout.Spec != "" {
+		items = append(items, checkItem{"rollout", func(context.Context) ([]string, error) { return checkSpec(c) }})
+	}
 	return items
 }
 
@@ -123,6 +127,19 @@ func checkApp(ctx context.Context, c config.Config) error {
 		return fmt.Errorf("upstream.url: the app answers %s to GET /api/notifications", resp.Status)
 	}
 	return nil
+}
+
+// checkSpec leaves what is wrong with the flag file to the check of that.
+func checkSpec(c config.Config) (hints []string, err error) {
+	s, err := spec.Load(c.Rollout.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("rollout.spec: %w", err)
+	}
+	site, err := rolloutSite(c)
+	if err != nil {
+		return nil, nil //nolint:nilerr // see above
+	}
+	return s.Advice(site), nil
 }
 
 func checkStore(ctx context.Context, c config.Config) (hints []string, err error) {

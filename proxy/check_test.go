@@ -35,6 +35,7 @@ func surroundings(t *testing.T) map[string]string {
 		"SLUICE_REDIS_URL":     servertest.StartRedis(t).URL,
 		"SLUICE_REDIS_TIMEOUT": "5s",
 		"SLUICE_ROLLOUT_FLAGS": write(t, "flags.json", `{"flags": {}}`),
+		"SLUICE_ROLLOUT_SPEC":  write(t, "rollout.yaml", rolloutHead+"spec: {steps: [{setWeight: 20}]}\n"),
 	}
 }
 
@@ -45,6 +46,7 @@ func TestCheck(t *testing.T) {
 	defer other.Close()
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
 	defer broken.Close()
+	steep := write(t, "steep.yaml", rolloutHead+"spec: {steps: [{setWeight: 101}]}\n")
 	good := surroundings(t)
 	for name, c := range map[string]struct {
 		change map[string]string
@@ -59,6 +61,7 @@ func TestCheck(t *testing.T) {
 		"no key":             {map[string]string{"SLUICE_AUTH_KEY": ""}, "auth", []string{"auth.key", "auth.key_file", "SLUICE_AUTH_KEY"}},
 		"a bad flag file":    {map[string]string{"SLUICE_ROLLOUT_FLAGS": bad}, "flags", []string{bad + ":2:13", "legacy-streams"}},
 		"no flag file":       {map[string]string{"SLUICE_ROLLOUT_FLAGS": "/none/flags.json"}, "flags", []string{"/none/flags.json: no such file"}},
+		"a bad rollout file": {map[string]string{"SLUICE_ROLLOUT_SPEC": steep}, "rollout", []string{"rollout.spec: " + steep + ":3:28: spec.steps[0].setWeight: 101"}},
 		"no database":        {map[string]string{"SLUICE_STORE_DSN": "/none/app.db"}, "store", []string{"store.dsn", "no such file"}},
 		"no tables in there": {map[string]string{"SLUICE_STORE_DSN": write(t, "empty.db", "")}, "store", []string{"store.dsn", "no such table: notifications"}},
 	} {
@@ -106,8 +109,8 @@ func wantVerdicts(t *testing.T, stdout, bad string, want []string) {
 		}
 	}
 	delete(items, "changes")
-	if len(items) != 5 {
-		t.Errorf("want a line for auth, app, store, redis and flags: %s", stdout)
+	if len(items) != 6 {
+		t.Errorf("want a line for auth, app, store, redis, flags and rollout: %s", stdout)
 	}
 }
 

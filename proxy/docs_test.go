@@ -2,19 +2,41 @@ package proxy
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"sluice/backend/feed"
+	"sluice/compat/census"
 	"sluice/proxy/config"
+	"sluice/rollout/spec"
 )
 
 var update = flag.Bool("update", false, "write what is generated into the README and the golden files")
 
 // The README's table of keys is the configuration's own.
-func TestReadmeNamesEveryKey(t *testing.T) {
-	const file, begin, end = "../README.md", "<!-- reference -->\n", "<!-- /reference -->"
+func TestReadmeNamesEveryKey(t *testing.T) { wantInReadme(t, "reference", config.Reference()) }
+
+// So is that of the checks.
+func TestReadmeNamesEveryCheck(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("| Check | Passes | `minSamples` | What it measures |\n|---|---|---|---|\n")
+	for _, c := range spec.Checks {
+		passes := "needs a `thresholdRange`"
+		if c.Range != (spec.Range{}) {
+			passes = c.Range.In(c.Unit)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %d %s | %s. Needs %s. |\n", c.Name, passes, c.MinSamples, c.Sample, c.What, c.Needs)
+	}
+	wantInReadme(t, "checks", b.String())
+}
+
+// wantInReadme expects a generated text between the README's comments of a name.
+func wantInReadme(t *testing.T, name, text string) {
+	t.Helper()
+	const file = "../README.md"
+	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -22,9 +44,9 @@ func TestReadmeNamesEveryKey(t *testing.T) {
 	before, rest, ok := strings.Cut(string(data), begin)
 	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatal("the README has no place for the reference")
+		t.Fatalf("the README has no place for %s", name)
 	}
-	want := before + begin + strings.TrimSpace(config.Reference()) + "\n" + end + after
+	want := before + begin + strings.TrimSpace(text) + "\n" + end + after
 	if *update {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -32,7 +54,7 @@ func TestReadmeNamesEveryKey(t *testing.T) {
 		return
 	}
 	if string(data) != want {
-		t.Error("the README's table of keys is out of date; run go test ./proxy -run Readme -update")
+		t.Errorf("%s in the README is out of date; run go test ./proxy -run Readme -update", name)
 	}
 }
 
@@ -45,6 +67,8 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 	m := newMetrics()
 	m.forSource("sqlite")
 	m.followFeed(feed.New(feed.Options{}))
+	m.forRollout(spec.Spec{Steps: []spec.Step{{Metrics: []spec.Metric{{Name: "a"}}}}})
+	m.countLegacy(census.New(census.Options{}))
 	m.flagEvaluations.WithLabelValues("f", "v", "r")
 	families, err := m.registry.Gather()
 	if err != nil {
@@ -65,7 +89,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 			t.Errorf("the README does not name %s with %v", name, labels)
 		}
 	}
-	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 16 || rows < 9 {
+	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 24 || rows < 9 {
 		t.Errorf("%d metrics of our own", ours)
 	}
 }

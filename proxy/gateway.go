@@ -18,6 +18,7 @@ import (
 	"sluice/backend"
 	"sluice/backend/feed"
 	"sluice/compat"
+	"sluice/compat/census"
 	"sluice/internal/redisconn"
 	"sluice/proxy/auth"
 	"sluice/proxy/config"
@@ -38,12 +39,16 @@ type Gateway struct {
 	feed   *feed.Feed
 	source backend.Source // the store behind guard and cache
 	bridge *compat.Bridge
+	legacy *census.Census
 	app    http.Handler
 
 	limits         limits
 	interval       int // seconds
 	intervalHeader []string
 	draining       atomic.Bool
+	pollsFailed    atomic.Int64 // by the source
+	oldPages       streamTime
+	rollout        *controller // nil without a spec
 }
 
 // New opens everything a gateway needs; a flag file that is missing or bad is an
@@ -97,13 +102,20 @@ func (g *Gateway) open() (err error) {
 		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
 		Watch:    g.feed.Watch,
+		Farewell: c.Compat.Farewell,
 		Observer: bridgeObserver{streamMetrics{g.metrics}, g.log},
 	}
 	if g.redis != nil {
 		bridge.Browsers = compat.NewRedis(g.redis, c.Redis.Timeout)
 	}
 	g.bridge = compat.New(bridge)
-	return nil
+	g.bridge.Farewell(c.Compat.SayFarewell)
+	g.legacy = census.New(census.Options{Redis: g.redis, Timeout: c.Redis.Timeout, Failing: g.legacyUnknown})
+	g.metrics.countLegacy(g.legacy)
+	if c.Rollout.Spec != "" {
+		g.rollout, err = g.openRollout()
+	}
+	return err
 }
 
 // Close releases what New opened. Nothing may be served any more.
@@ -173,6 +185,14 @@ func (g *Gateway) reloaded(err error) {
 	}
 	g.metrics.flagReload.Set(1)
 	g.log.Info("flag file loaded", zap.String("file", g.config.Rollout.Flags))
+}
+
+func (g *Gateway) legacyUnknown(err error) {
+	if err != nil {
+		g.log.Warn("it is not known how many users are still on the old stream", zap.Error(err))
+		return
+	}
+	g.log.Info("users on the old stream are counted again")
 }
 
 // ready reports what keeps the gateway from serving well. A cache or a feed that

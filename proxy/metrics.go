@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -8,6 +10,7 @@ import (
 	"sluice/backend/feed"
 	"sluice/backend/latest"
 	"sluice/compat"
+	"sluice/compat/census"
 	"sluice/proxy/shim"
 	"sluice/rollout"
 )
@@ -33,43 +36,50 @@ var pollBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .
 type metrics struct {
 	registry *prometheus.Registry
 
-	polls           *prometheus.CounterVec
-	pollDuration    *prometheus.HistogramVec
-	advised         prometheus.Gauge
-	sourceRequests  *prometheus.CounterVec
-	sourceDuration  *prometheus.HistogramVec
-	delivered       *prometheus.CounterVec
-	cursorChecks    *prometheus.CounterVec
-	latestRequests  *prometheus.CounterVec
-	audits          prometheus.Counter
-	falseEmpty      prometheus.Counter
-	streams         prometheus.Gauge
-	streamCloses    *prometheus.CounterVec
-	shimInjections  *prometheus.CounterVec
-	flagEvaluations *prometheus.CounterVec
-	flagReload      prometheus.Gauge
+	polls            *prometheus.CounterVec
+	pollDuration     *prometheus.HistogramVec
+	advised          prometheus.Gauge
+	observedInterval *prometheus.HistogramVec
+	sourceRequests   *prometheus.CounterVec
+	sourceDuration   *prometheus.HistogramVec
+	delivered        *prometheus.CounterVec
+	staleness        *prometheus.HistogramVec
+	catchUp          prometheus.Counter
+	cursorChecks     *prometheus.CounterVec
+	latestRequests   *prometheus.CounterVec
+	audits           prometheus.Counter
+	falseEmpty       prometheus.Counter
+	streams          prometheus.Gauge
+	streamCloses     *prometheus.CounterVec
+	shimInjections   *prometheus.CounterVec
+	flagEvaluations  *prometheus.CounterVec
+	flagReload       prometheus.Gauge
+	rollout          *rolloutMetrics // nil without a spec
 }
 
 func newMetrics() *metrics {
 	m := &metrics{
-		registry:        prometheus.NewRegistry(),
-		polls:           counter("polls_total", "Polls answered by Sluice.", "client", "result"),
-		pollDuration:    histogram("poll_duration_seconds", "Time to answer a poll.", "client"),
-		advised:         gauge("poll_interval_advised_seconds", "The X-Poll-Interval that clients are sent."),
-		sourceRequests:  counter("source_requests_total", "Reads of the source.", "source", "outcome"),
-		sourceDuration:  histogram("source_request_duration_seconds", "Time of one read of the source.", "source"),
-		delivered:       counter("notifications_delivered_total", "Notifications sent to clients, repeats included.", "transport"),
-		cursorChecks:    counter("cursor_checks_total", "Cursors compared with the rows behind them.", "result"),
-		latestRequests:  counter("latest_requests_total", "Polls looked up in the latest-id cache.", "layer", "result"),
-		audits:          single("cache_audits_total", "Cached answers compared with the source."),
-		falseEmpty:      single("cache_false_empty_total", "Audits that found an item which the cache would have hidden for too long."),
-		streams:         gauge("compat_streams", "Bridged streams now open."),
-		streamCloses:    counter("compat_stream_closes_total", "Bridged streams that have ended.", "reason"),
-		shimInjections:  counter("shim_injections_total", "Pages of the app for users on poll, by what became of them.", "result"),
-		flagEvaluations: counter("flag_evaluations_total", "Flag evaluations.", "flag", "variant", "reason"),
-		flagReload:      gauge("flag_config_last_reload_successful", "Whether the flag file, as it is now, could be loaded."),
+		registry:         prometheus.NewRegistry(),
+		polls:            counter("polls_total", "Polls answered by Sluice.", "client", "result"),
+		pollDuration:     histogram("poll_duration_seconds", "Time to answer a poll.", pollBuckets, "client"),
+		advised:          gauge("poll_interval_advised_seconds", "The X-Poll-Interval that clients are sent."),
+		sourceRequests:   counter("source_requests_total", "Reads of the source.", "source", "outcome"),
+		sourceDuration:   histogram("source_request_duration_seconds", "Time of one read of the source.", pollBuckets, "source"),
+		delivered:        counter("notifications_delivered_total", "Notifications sent to clients, repeats included.", "transport"),
+		observedInterval: histogram("poll_interval_observed_seconds", "Time between the polls of a client, as it tells it.", intervalBuckets, "client"),
+		staleness:        histogram("delivery_staleness_seconds", "Time from an item's creation to its delivery to a client that was there.", stalenessBuckets, "transport"),
+		catchUp:          single("catchup_items_total", "Items sent to clients that had been away, or of which that is not known; repeats too."),
+		cursorChecks:     counter("cursor_checks_total", "Cursors compared with the rows behind them.", "result"),
+		latestRequests:   counter("latest_requests_total", "Polls looked up in the latest-id cache.", "layer", "result"),
+		audits:           single("cache_audits_total", "Cached answers compared with the source."),
+		falseEmpty:       single("cache_false_empty_total", "Audits that found an item which the cache would have hidden for too long."),
+		streams:          gauge("compat_streams", "Bridged streams now open."),
+		streamCloses:     counter("compat_stream_closes_total", "Bridged streams that have ended.", "reason"),
+		shimInjections:   counter("shim_injections_total", "Pages of the app for users on poll, by what became of them.", "result"),
+		flagEvaluations:  counter("flag_evaluations_total", "Flag evaluations.", "flag", "variant", "reason"),
+		flagReload:       gauge("flag_config_last_reload_successful", "Whether the flag file, as it is now, could be loaded."),
 	}
-	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.cursorChecks,
+	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.staleness, m.catchUp, m.observedInterval, m.cursorChecks,
 		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, c := range clients {
@@ -77,6 +87,10 @@ func newMetrics() *metrics {
 			m.polls.WithLabelValues(c, r)
 		}
 		m.pollDuration.WithLabelValues(c)
+		m.observedInterval.WithLabelValues(c)
+	}
+	for _, t := range transports {
+		m.staleness.WithLabelValues(t)
 	}
 	preset(m.delivered, transports)
 	preset(m.cursorChecks, checks)
@@ -100,8 +114,8 @@ func gauge(name, help string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
 }
 
-func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
-	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: pollBuckets}, labels)
+func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
 }
 
 func preset[S ~string](c *prometheus.CounterVec, values []S, before ...string) {
@@ -127,6 +141,21 @@ func (m *metrics) followFeed(f *feed.Feed) {
 	}, func() float64 { return f.Lag().Seconds() }))
 }
 
+// countLegacy shows how many users are still on the old stream: NaN where that is
+// not known.
+func (m *metrics) countLegacy(c *census.Census) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "compat_legacy_clients",
+		Help: "Distinct users who were on the old stream, the app's or the bridge, in the last 24 hours; NaN while that is not known.",
+	}, func() float64 {
+		count, err := c.Count()
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(count.Users)
+	}))
+}
+
 // streamMetrics reports the bridge to its metrics.
 type streamMetrics struct{ *metrics }
 
@@ -137,4 +166,7 @@ func (m streamMetrics) StreamClosed(r compat.Reason) {
 	m.streamCloses.WithLabelValues(string(r)).Inc()
 }
 
-func (m streamMetrics) Delivered(n int) { m.delivered.WithLabelValues("bridge").Add(float64(n)) }
+func (m streamMetrics) Delivered(n int, live []backend.Notification) {
+	m.delivered.WithLabelValues("bridge").Add(float64(n))
+	m.bridged(n, live)
+}

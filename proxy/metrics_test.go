@@ -85,7 +85,7 @@ func (r *rig) counts(line string) bool {
 func (r *rig) changed() (lines []string) {
 	for s := bufio.NewScanner(strings.NewReader(r.admin("/metrics").body)); s.Scan(); {
 		line := s.Text()
-		own := strings.HasPrefix(line, "sluice_") && !strings.Contains(line, "duration_seconds_sum") && !strings.Contains(line, "_bucket{")
+		own := strings.HasPrefix(line, "sluice_") && !strings.Contains(line, "_seconds_sum") && !strings.Contains(line, "_bucket{")
 		if own && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "flag_") && !strings.Contains(line, "advised") && !strings.Contains(line, "feed_lag") {
 			lines = append(lines, strings.TrimPrefix(line, "sluice_"))
 		}
@@ -111,6 +111,7 @@ func TestPollsAreCounted(t *testing.T) {
 	r.get("", "/api/notifications") // nobody's poll is no poll
 	r.get("alice", "/page")
 	wantSeries(t, r,
+		`catchup_items_total 4`,
 		`latest_requests_total{layer="memory",result="differs"} 1`,
 		`latest_requests_total{layer="memory",result="hit"} 1`,
 		`notifications_delivered_total{transport="poll"} 4`,
@@ -133,6 +134,8 @@ func TestStreamsAreCounted(t *testing.T) {
 	send(t, conn, raw("", "GET /api/stream HTTP/1.1", "Host: x", "Cookie: access_token="+tokenFor(t, "alice")))
 	readUntil(t, bufio.NewReader(conn), `"id":"b"`)
 	wantSeries(t, r,
+		`catchup_items_total 2`,
+		`compat_legacy_clients 1`,
 		`compat_streams 1`,
 		`notifications_delivered_total{transport="bridge"} 2`,
 		`source_request_duration_seconds_count{source="sqlite"} 1`,

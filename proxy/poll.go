@@ -38,32 +38,40 @@ func (g *Gateway) poll(c *gin.Context) {
 		g.pass(c)
 		return
 	}
-	result := g.answerPoll(c, rec, id.Caller, transport)
+	result, page := g.answerPoll(c, rec, id.Caller, transport)
+	g.polled(client, page, g.elapsedOf(c.Request))
 	rec.outcome = "poll: " + result
 	g.metrics.polls.WithLabelValues(client, result).Inc()
 	g.metrics.pollDuration.WithLabelValues(client).Observe(time.Since(start).Seconds())
 }
 
-// answerPoll returns the poll's result as metrics name it.
-func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) string {
+// answerPoll returns the poll's result as metrics name it, and the items that were
+// sent.
+func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) (string, backend.Page) {
 	q, err := parseQuery(c.Request.URL.RawQuery, g.limits)
 	if err != nil {
 		rec.err = err
 		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
-		return "error"
+		return "error", backend.Page{}
 	}
 	page, err := g.readPoll(c.Request, who, q)
 	if err != nil {
 		rec.err = err
-		writeFault(c.Writer, err, g.interval)
-		return "error"
+		if status := writeFault(c.Writer, err, g.interval); status >= http.StatusInternalServerError {
+			g.pollsFailed.Add(1)
+		}
+		return "error", backend.Page{}
 	}
 	h := c.Writer.Header()
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
 	h["X-Poll-Interval"] = g.intervalHeader
 	h["Sluice-Transport"] = transportHeader[transport]
-	return g.writePage(c, q.Query, page)
+	result := g.writePage(c, q.Query, page)
+	if result == "error" || q.Before != "" { // pages of the past are nobody's news
+		page.Items = nil
+	}
+	return result, page
 }
 
 // readPoll reads what a poll asks for. A reader that comes from the legacy stream

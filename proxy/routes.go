@@ -34,6 +34,8 @@ func (g *Gateway) AdminHandler() http.Handler {
 	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	r.GET("/readyz", g.readyz)
 	r.POST("/internal/changed", g.changed)
+	r.GET("/rollout", g.showRollout)
+	r.POST("/rollout/:verb", g.command)
 	return r
 }
 
@@ -95,6 +97,12 @@ func (g *Gateway) readyz(c *gin.Context) {
 		state["feed"] = "ok"
 		if !g.feed.Following() {
 			state["feed"] = "down: cached answers are believed for a shorter time"
+		}
+	}
+	if g.rollout != nil {
+		state["rollout"] = "ok"
+		if frozen := g.rollout.status().Frozen; frozen != "" {
+			state["rollout"] = "frozen: " + frozen
 		}
 	}
 	status := http.StatusOK

@@ -21,9 +21,15 @@ func (g *Gateway) stream(c *gin.Context) {
 	if !ok {
 		return
 	}
-	mode := g.flags.Stream(c.Request.Context(), id.User)
-	if mode == rollout.Upstream && carriesCursor(c.Request, id.User) {
-		mode = rollout.Bridge
+	mode, ours := g.flags.Stream(c.Request.Context(), id.User), compat.Ours(c.Request, id.User)
+	if mode == rollout.Upstream && ours {
+		mode = rollout.Bridge // the app's stream would not understand its place, and replay old items
+	}
+	if mode != rollout.Retired && !ours {
+		defer g.legacy.Enter(id.User)()
+	}
+	if mode != rollout.Retired && compat.Place(c.Request) == "" {
+		defer g.oldPages.enter(c.Request.Context())()
 	}
 	switch mode {
 	case rollout.Retired:
@@ -46,13 +52,6 @@ func (g *Gateway) readAlong(resp *http.Response, r *http.Request, caller backend
 	if resp.StatusCode == http.StatusOK && media == "text/event-stream" && resp.Header.Get("Content-Encoding") == "" {
 		resp.Body = g.bridge.Along(resp.Body, r, caller)
 	}
-}
-
-// carriesCursor reports our own client in sse mode, which names its place in the
-// query: the app's stream would not understand it and replay old items.
-func carriesCursor(r *http.Request, user string) bool {
-	_, ok := backend.Open(r.URL.Query().Get("last_event_id"), user)
-	return ok
 }
 
 // bridgeObserver reports the bridge to metrics and log.

@@ -133,7 +133,7 @@ func FuzzLoad(f *testing.F) {
 			if flags[d.key] == nil {
 				continue
 			}
-			if v, reason := flags[d.key].evaluate(user); !d.allows(v.value) || label(reason) == "unknown" {
+			if v, reason := flags[d.key].evaluate(user, nil); !d.allows(v.value) || label(reason) == "unknown" {
 				t.Errorf("%s: %q is on %q because of %q", d.key, user, v.value, reason)
 			}
 		}

@@ -21,14 +21,17 @@ func (p *provider) Hooks() []openfeature.Hook { return nil }
 // StringEvaluation never fails: what the file does not say is the default value.
 func (p *provider) StringEvaluation(_ context.Context, key, defaultValue string, flat openfeature.FlattenedContext) openfeature.StringResolutionDetail {
 	user, _ := flat[openfeature.TargetingKey].(string)
-	f := p.file.flags()[key]
+	f, steered := p.file.flags()[key], p.file.steer(key)
+	if f == nil && steered != nil {
+		f = &flag{key: key} // the file says nothing of it
+	}
 	switch {
 	case f == nil || user == "":
 		return resolved(variant{value: defaultValue}, openfeature.DefaultReason)
 	case f.disabled:
 		return resolved(variant{value: defaultValue}, openfeature.DisabledReason)
 	}
-	return resolved(f.evaluate(user))
+	return resolved(f.evaluate(user, steered))
 }
 
 func resolved(v variant, reason openfeature.Reason) openfeature.StringResolutionDetail {

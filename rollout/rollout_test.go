@@ -250,7 +250,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		flags[TransportFlag].evaluate("nobody-in-the-list")
+		flags[TransportFlag].evaluate("nobody-in-the-list", nil)
 	}
 }
 

@@ -22,10 +22,15 @@ type flag struct {
 	others   choice
 }
 
-// evaluate answers for a user and says why.
-func (f *flag) evaluate(user string) (variant, openfeature.Reason) {
+// evaluate answers for a user and says why. A steered choice takes the place of
+// what the file says of users whom it does not name.
+func (f *flag) evaluate(user string, steered *choice) (variant, openfeature.Reason) {
 	c, ok := f.named[user]
-	if !ok {
+	switch {
+	case ok:
+	case steered != nil:
+		c = *steered
+	default:
 		c = f.others
 	}
 	if c.split != nil {

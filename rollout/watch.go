@@ -18,7 +18,8 @@ const lookEvery = time.Second
 type flagFile struct {
 	path    string
 	current atomic.Pointer[map[string]*flag]
-	seen    *sight // at the last look; nil before the first
+	steered atomic.Pointer[map[string]choice] // by a controller; nil when there is none
+	seen    *sight                            // at the last look; nil before the first
 }
 
 // sight is what a look at the file shows: its text, or why it cannot be read.
@@ -31,6 +32,19 @@ func openFile(path string) (*flagFile, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// steer is what a controller has chosen for a flag, if anything.
+func (f *flagFile) steer(key string) *choice {
+	steered := f.steered.Load()
+	if steered == nil {
+		return nil
+	}
+	c, ok := (*steered)[key]
+	if !ok {
+		return nil
+	}
+	return &c
 }
 
 // flags are those in force, by name.

@@ -72,6 +72,21 @@ test('retiring the stream stops a plain EventSource for good', async ({ start })
   expect(await received(tab)).toEqual(['before']);
 });
 
+test('before the stream is retired, every old page is asked to reload once', async ({ start }) => {
+  const world = await start({ compat: { max_duration: '1s', old_page_duration: '1s', say_farewell: true } });
+  const farewell = 'Reload this page to keep live updates';
+  await world.signIn('alice');
+  const old = [await world.open('/dashboard/old'), await world.open('/dashboard/old')];
+  const plain = await world.open('/dashboard/new');
+  await openPlain(plain, '/api/stream');
+  await expect.poll(() => Math.min(...[...old, plain].map((tab) => tab.streams))).toBeGreaterThan(3); // and each would be told again
+  await world.insert('after');
+  for (const tab of old) await tab.shows(farewell, 'after');
+  await expect.poll(() => received(plain)).toEqual([farewell, 'after']);
+  await plain.shows('after'); // what polls is not asked
+  await expect.poll(() => world.metric('sluice_compat_legacy_clients'), { timeout: 15_000 }).toBe(1); // Redis is asked every 10 s
+});
+
 /** How many bridged streams have ended because their time was up. */
 function ends(world) {
   return world.metric('sluice_compat_stream_closes_total{reason="bounded"}');

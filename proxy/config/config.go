@@ -11,6 +11,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -88,13 +89,17 @@ type Compat struct {
 	MaxDuration     time.Duration `key:"max_duration" default:"25s" range:"1s..5m" doc:"How long a stream lasts for a client that reconnects with an id, and for an old page besides four others of its browser."`
 	OldPageDuration time.Duration `key:"old_page_duration" default:"290s" range:"1s..300s" doc:"How long a stream lasts for an old page, which shows every end as an error."`
 	Heartbeat       time.Duration `key:"heartbeat" default:"15s" range:"100ms..15s" doc:"Longest silence on a stream."`
+	Farewell        string        `key:"farewell" default:"Reload this page to keep live updates" doc:"The notification that tells people with an old page to reload it, before the stream is retired. Empty: none."`
+	SayFarewell     bool          `key:"say_farewell" default:"false" doc:"Send compat.farewell to every old page on the bridge, once each."`
 	InjectShim      bool          `key:"inject_shim" default:"false" doc:"Put the script that makes EventSource poll into the app's pages, for users whose notifications-transport is poll: old pages then poll without an edit."`
 }
 
 // Rollout says who is on which transport.
 type Rollout struct {
-	Flags string `key:"flags" default:"" doc:"Flag file, relative to the working directory. Empty: everybody polls and the stream is bridged."`
-	Spec  string `key:"spec" default:"" later:"*" doc:"Rollout file, relative to the working directory."`
+	Flags   string `key:"flags" default:"" doc:"Flag file, relative to the working directory. Empty: everybody polls and the stream is bridged."`
+	Spec    string `key:"spec" default:"" doc:"Rollout file: the steps in which users move, relative to the working directory. Empty: the flag file alone says who polls. It needs rollout.flags."`
+	State   string `key:"state" default:"" doc:"Where one replica without Redis keeps how far the rollout is. Empty: rollout.spec with .state behind it."`
+	Webhook Secret `key:"webhook" default:"" file:"true" check:"webhook-url" doc:"URL to which every change of the rollout is POSTed, as JSON."`
 }
 
 // Drain is how Sluice stops.
@@ -153,6 +158,9 @@ func (c Config) CheckServe() error {
 	}
 	return nil
 }
+
+// StateFile is where a rollout is kept without Redis.
+func (r Rollout) StateFile() string { return cmp.Or(r.State, r.Spec+".state") }
 
 // signalledBound is how old a cached answer may be where changes are heard of: it
 // limits what a lost signal can hide.

@@ -16,11 +16,13 @@ func TestDefaults(t *testing.T) {
 		Redis:    Redis{URL: NewSecret(""), Timeout: 100 * time.Millisecond},
 		Auth: Auth{Mode: "jwt", Cookie: "access_token", Claim: "user_id", Algorithms: []string{"HS256"},
 			Key: NewSecret(""), ForwardURL: "/auth/me"},
-		Poll:   Poll{Interval: 5 * time.Second, Ceiling: time.Minute, LimitDefault: 50, LimitMax: 100},
-		Cache:  Cache{StalenessBound: Auto, AuditRatio: 1000},
-		Compat: Compat{MaxDuration: 25 * time.Second, OldPageDuration: 290 * time.Second, Heartbeat: 15 * time.Second},
-		Drain:  Drain{Grace: 3 * time.Second, Deadline: 15 * time.Second},
-		Log:    Log{Level: "info", Format: "json"},
+		Poll:  Poll{Interval: 5 * time.Second, Ceiling: time.Minute, LimitDefault: 50, LimitMax: 100},
+		Cache: Cache{StalenessBound: Auto, AuditRatio: 1000},
+		Compat: Compat{MaxDuration: 25 * time.Second, OldPageDuration: 290 * time.Second, Heartbeat: 15 * time.Second,
+			Farewell: "Reload this page to keep live updates"},
+		Rollout: Rollout{Webhook: NewSecret("")},
+		Drain:   Drain{Grace: 3 * time.Second, Deadline: 15 * time.Second},
+		Log:     Log{Level: "info", Format: "json"},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v\nwant %+v", got, want)

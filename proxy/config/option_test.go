@@ -37,8 +37,14 @@ var samples = map[string]struct{ value, beside string }{
 	"compat.max_duration":      {value: "20s"},
 	"compat.old_page_duration": {value: "1s"},
 	"compat.heartbeat":         {value: "100ms"},
+	"compat.farewell":          {value: "Please reload"},
+	"compat.say_farewell":      {value: "true"},
 	"compat.inject_shim":       {value: "true"},
 	"rollout.flags":            {value: "flags.json"},
+	"rollout.spec":             {value: "rollout.yaml"},
+	"rollout.state":            {value: "rollout.state"},
+	"rollout.webhook":          {value: "https://hooks.example/x"},
+	"rollout.webhook_file":     {value: "FILE"},
 	"drain.grace":              {value: "0"},
 	"drain.deadline":           {value: "1m"},
 	"log.level":                {value: "debug"},
@@ -46,7 +52,8 @@ var samples = map[string]struct{ value, beside string }{
 }
 
 // fileContents is what the file forms read in TestRoundTrip.
-var fileContents = map[string]string{"store.dsn_file": "app.db", "redis.url_file": "redis://cache", "auth.key_file": "filekey", "admin.token_file": "file token"}
+var fileContents = map[string]string{"store.dsn_file": "app.db", "redis.url_file": "redis://cache", "auth.key_file": "filekey", "admin.token_file": "file token",
+	"rollout.webhook_file": "http://hooks.example/y"}
 
 // withoutSample says whether only the default of an option is built.
 func withoutSample(o option) bool { return o.wholeKeyLater() || o.key == "auth.mode" }
@@ -79,7 +86,7 @@ func TestEveryOptionIsDescribed(t *testing.T) {
 }
 
 func TestSecretsHaveFileForms(t *testing.T) {
-	for _, key := range []string{"admin.token", "auth.key", "store.dsn", "redis.url"} {
+	for _, key := range []string{"admin.token", "auth.key", "store.dsn", "redis.url", "rollout.webhook"} {
 		if !isKey(key + "_file") {
 			t.Errorf("%s has no file form", key)
 		}
@@ -158,7 +165,6 @@ func TestNotYetBuilt(t *testing.T) {
 		{"auth.algorithms", "HS256,RS256", "RS256 is not yet built; use HS256 or HS384 or HS512"},
 		{"auth.jwks_url", "https://issuer.example/jwks", "not yet built; leave it empty"},
 		{"auth.forward_url", "/me", "not yet built; leave it at /auth/me"},
-		{"rollout.spec", "rollout.yaml", "not yet built; leave it empty"},
 	}
 	for _, test := range tests {
 		_, _, problem := load(t, "", envName(test.key)+"="+test.value)

@@ -23,6 +23,7 @@ var checks = map[string]func(text string) error{
 	"cookie-name":   checkCookieName,
 	"present":       checkPresent,
 	"redis-url":     checkRedisURL,
+	"webhook-url":   checkWebhookURL,
 	"whole-seconds": checkWholeSeconds,
 }
 
@@ -71,6 +72,15 @@ func checkRedisURL(text string) error {
 		return nil
 	}
 	return redisconn.Check(text)
+}
+
+// checkWebhookURL does not quote: the path of a webhook is often its password.
+func checkWebhookURL(text string) error {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "") {
+		return errors.New("is not a URL such as https://hooks.example/sluice")
+	}
+	return nil
 }
 
 // checkWholeSeconds leaves texts that are no duration to the parser.

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"sluice/rollout/evidence"
+)
+
+// counts is what this gateway has counted, for the checks of a rollout.
+func (g *Gateway) counts() evidence.Counts {
+	m := g.metrics
+	c := evidence.Counts{
+		evidence.PollsFailed:  float64(g.pollsFailed.Load()),
+		evidence.Audits:       read(m.audits).GetCounter().GetValue(),
+		evidence.FalseEmpties: read(m.falseEmpty).GetCounter().GetValue(),
+	}
+	for _, client := range clients {
+		for _, result := range []string{"items", "empty", "reset"} {
+			c[evidence.PollsOK] += read(m.polls.WithLabelValues(client, result)).GetCounter().GetValue()
+		}
+	}
+	for _, outcome := range outcomes {
+		c[evidence.SourceReads] += read(m.sourceRequests.WithLabelValues(g.config.Store.Driver, outcome)).GetCounter().GetValue()
+	}
+	c[evidence.StreamsEnded], c[evidence.StreamSeconds] = g.oldPages.total()
+	for _, transport := range []string{evidence.Poll, evidence.Bridge} {
+		h := read(m.staleness.WithLabelValues(transport).(prometheus.Metric)).GetHistogram()
+		for _, b := range h.GetBucket() {
+			c[evidence.StalenessCount(transport, b.GetUpperBound())] = float64(b.GetCumulativeCount())
+		}
+		c[evidence.StalenessCount(transport, math.Inf(1))] = float64(h.GetSampleCount())
+	}
+	return c
+}
+
+// read is a metric's value as it is now.
+func read(m prometheus.Metric) *dto.Metric {
+	var d dto.Metric
+	if err := m.Write(&d); err != nil {
+		panic(err) // ours are well-formed
+	}
+	return &d
+}
+
+// streamTime adds up how long streams of old pages were open, and counts those that
+// ended under their readers, who then see an error. The zero value is ready.
+type streamTime struct {
+	mu      sync.Mutex
+	open    int
+	seconds float64
+	at      time.Time // up to which the seconds are added
+	ended   float64
+}
+
+// enter notes a stream; the function it returns notes its end. It was the reader's
+// doing if the request is over by then.
+func (s *streamTime) enter(request context.Context) (leave func()) {
+	s.change(1, 0)
+	return func() {
+		if request.Err() != nil {
+			s.change(-1, 0)
+			return
+		}
+		s.change(-1, 1)
+	}
+}
+
+func (s *streamTime) change(open int, ended float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add()
+	s.open, s.ended = s.open+open, s.ended+ended
+}
+
+// add brings the seconds up to now.
+func (s *streamTime) add() {
+	now := time.Now()
+	s.seconds += float64(s.open) * now.Sub(s.at).Seconds()
+	s.at = now
+}
+
+func (s *streamTime) total() (ended, seconds float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add()
+	return s.ended, s.seconds
+}

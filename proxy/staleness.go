@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"sluice/backend"
+)
+
+// stalenessBuckets are in seconds. Limits that people set, such as the default of
+// staleness-p95, lie on an edge, where a quantile is exact.
+var stalenessBuckets = []float64{.25, .5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 120, 300}
+
+// intervalBuckets are in seconds: from the shortest interval to beyond the usual ceiling.
+var intervalBuckets = []float64{1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 90, 120, 300}
+
+// rounding is how much older than the client's last success an item can look that
+// was created after it: created_at has whole seconds, and so has Sluice-Elapsed.
+const rounding = 1500 * time.Millisecond
+
+// elapsedOf is how long ago the client last knew all there was, by its header
+// Sluice-Elapsed; 0 when it does not say. A client that was away for minutes, as
+// behind a closed laptop, says nothing about staleness.
+func (g *Gateway) elapsedOf(r *http.Request) time.Duration {
+	values := r.Header["Sluice-Elapsed"]
+	if len(values) != 1 {
+		return 0
+	}
+	seconds, err := strconv.ParseUint(values[0], 10, 16)
+	elapsed := time.Duration(seconds) * time.Second
+	if err != nil || elapsed > 2*g.config.Poll.Ceiling {
+		return 0
+	}
+	return max(elapsed, time.Millisecond) // at once is not never
+}
+
+// polled counts what a poll has delivered by its age: what was created since the
+// client's last success was as stale as it is old, all else had to wait for the client.
+func (g *Gateway) polled(client string, p backend.Page, elapsed time.Duration) {
+	now := time.Now()
+	for i, item := range p.Items {
+		age := max(now.Sub(item.Time()), 0)
+		if i < p.Repeated || elapsed == 0 || age > elapsed+rounding {
+			g.metrics.catchUp.Inc()
+			continue
+		}
+		g.metrics.staleness.WithLabelValues("poll").Observe(age.Seconds())
+	}
+	if elapsed > 0 {
+		g.metrics.observedInterval.WithLabelValues(client).Observe(elapsed.Seconds())
+	}
+}
+
+// bridged counts what a stream has delivered: what came while its reader was there
+// was as stale as it is old.
+func (m *metrics) bridged(n int, live []backend.Notification) {
+	now := time.Now()
+	for _, item := range live {
+		m.staleness.WithLabelValues("bridge").Observe(max(now.Sub(item.Time()), 0).Seconds())
+	}
+	m.catchUp.Add(float64(n - len(live)))
+}
