@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -18,22 +17,7 @@ func (r *rig) ask(user, target string, headers ...string) {
 	r.t.Helper()
 	ctx, leave := context.WithCancel(r.t.Context())
 	defer leave()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.public.URL+target, nil)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if user != "" {
-		req.AddCookie(&http.Cookie{Name: "access_token", Value: tokenFor(r.t, user)})
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		req.Header.Set(name, value)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	resp.Body.Close()
+	r.open(ctx, user, target, headers...).Body.Close()
 }
 
 // Who reads the old stream counts, on the app's as on the bridge, and our own

@@ -19,13 +19,10 @@ func (r *rig) watch() {
 	r.t.Cleanup(func() { cancel(); group.Wait() })
 }
 
-// openStream opens a stream over a real socket; next reads up to a line that
-// contains a text, and returns what it has read.
-func (r *rig) openStream(user string, headers ...string) (next func(text string) string) {
+// open asks for something over a real socket, and leaves the answer open.
+func (r *rig) open(ctx context.Context, user, target string, headers ...string) *http.Response {
 	r.t.Helper()
-	ctx, cancel := context.WithCancel(r.t.Context())
-	r.t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.public.URL+"/api/stream", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.public.URL+target, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -40,6 +37,16 @@ func (r *rig) openStream(user string, headers ...string) (next func(text string)
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return resp
+}
+
+// openStream opens a stream over a real socket; next reads up to a line that
+// contains a text, and returns what it has read.
+func (r *rig) openStream(user string, headers ...string) (next func(text string) string) {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	r.t.Cleanup(cancel)
+	resp := r.open(ctx, user, "/api/stream", headers...)
 	r.t.Cleanup(func() { resp.Body.Close() })
 	lines := bufio.NewScanner(resp.Body)
 	return func(text string) string {
