@@ -61,7 +61,7 @@ func only(look func(context.Context) error) func(context.Context) ([]string, err
 
 func checklist(c config.Config) []checkItem {
 	items := []checkItem{
-		{"auth", only(func(context.Context) error { return c.CheckServe() })},
+		{"auth", only(func(ctx context.Context) error { return checkAuth(ctx, c) })},
 		{"app", only(func(ctx context.Context) error { return checkApp(ctx, c) })},
 		{"store", func(ctx context.Context) ([]string, error) { return checkStore(ctx, c) }},
 	}

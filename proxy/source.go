@@ -42,7 +42,7 @@ func openStore(c config.Config) (store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return upstream.New(upstream.Options{URL: app, Cookie: c.Auth.Cookie, Timeout: c.Upstream.Timeout}), nil
+	return upstream.New(upstream.Options{URL: app, Name: credentialName(c), Timeout: c.Upstream.Timeout}), nil
 }
 
 // follower is a store whose changes can be followed.

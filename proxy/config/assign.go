@@ -13,9 +13,6 @@ import (
 
 // assign puts a value into o's field of c: one text, or the texts of a list. Its errors do not name the key.
 func (o option) assign(c *Config, texts []string) error {
-	if err := o.checkBuilt(texts); err != nil {
-		return err
-	}
 	if o.fileOf != "" {
 		content, err := readSecret(texts[0])
 		if err != nil {
@@ -35,33 +32,6 @@ func (o option) assign(c *Config, texts []string) error {
 	}
 	reflect.ValueOf(c).Elem().FieldByIndex(o.field).Set(value)
 	return nil
-}
-
-// checkBuilt refuses values whose feature does not exist yet.
-func (o option) checkBuilt(texts []string) error {
-	if o.wholeKeyLater() {
-		switch {
-		case slices.Equal(texts, o.defaults()):
-			return nil
-		case o.fallback == "":
-			return errors.New("not yet built; leave it empty")
-		}
-		return fmt.Errorf("not yet built; leave it at %s", o.fallback)
-	}
-	for _, text := range texts {
-		if slices.Contains(o.later, text) {
-			return fmt.Errorf("%s is not yet built; use %s", text, strings.Join(o.built(), " or "))
-		}
-	}
-	return nil
-}
-
-// wholeKeyLater says whether no value but the default is built.
-func (o option) wholeKeyLater() bool { return slices.Equal(o.later, []string{"*"}) }
-
-// built is the allowed values that exist.
-func (o option) built() []string {
-	return slices.DeleteFunc(slices.Clone(o.allowed), func(v string) bool { return slices.Contains(o.later, v) })
 }
 
 func (o option) checkTexts(texts []string) error {
