@@ -34,7 +34,7 @@ func TestAHeldStreamWaitsUntilItsReaderIsKnown(t *testing.T) {
 		knownAt := time.Now().Add(20 * time.Second)
 		o, served := hold(b, func(context.Context) bool { return !time.Now().Before(knownAt) })
 		time.Sleep(beat + time.Millisecond)
-		if o.status != http.StatusOK || !o.isOpen() {
+		if !o.isOpen() || o.status != http.StatusOK {
 			t.Fatalf("status %d, open %v", o.status, o.isOpen())
 		}
 		r := o.now(t)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -123,6 +124,26 @@ func TestAHeldStreamEndsWhereItIsNotBridged(t *testing.T) {
 		if got.status != http.StatusOK || !strings.HasSuffix(got.body, "\n\n") || strings.Contains(got.body, "the app") {
 			t.Errorf("%s: %d %q", mode, got.status, got.body)
 		}
+		if retries := regexp.MustCompile(`retry: (\d+)`).FindAllStringSubmatch(got.body, -1); len(retries) != 2 || len(retries[1][1]) > 4 {
+			t.Errorf("%s: asked back after %v ms", mode, retries)
+		}
+	}
+}
+
+// A held stream whose credential turns out to be bad is nobody's.
+func TestAHeldStreamEndsIfItIsNobodys(t *testing.T) {
+	a := newWhose(t)
+	r := newRig(t, a.forwarding, withFlags(t, "poll", "bridge"))
+	a.status.Store(http.StatusServiceUnavailable)
+	done := make(chan reply)
+	go func() { done <- r.get("", "/api/stream", "Cookie: sid=x") }()
+	servertest.Eventually(t, "the stream is held", func() bool { return a.refused.Load() > 0 })
+	a.status.Store(0)
+	if got := <-done; strings.Contains(got.body, ": bridge") || r.gateway.bridge.Drain() != 0 {
+		t.Errorf("%q", got.body)
+	}
+	if got := r.get("", "/api/stream", "Cookie: sid=x"); got.body != "the app: /api/stream" {
+		t.Errorf("when it is back: %d %s", got.status, got.body)
 	}
 }
 

@@ -154,17 +154,10 @@ func (f *Forward) word(resp *http.Response) (string, error) {
 	default:
 		return "", fmt.Errorf("%w: auth.forward_url answered with status %d", ErrUnavailable, code)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxWord+1))
-	if err == nil && len(body) > maxWord {
-		err = fmt.Errorf("more than %d bytes", maxWord)
-	}
 	var answer struct {
 		User json.RawMessage `json:"user_id"`
 	}
-	if err == nil {
-		err = json.Unmarshal(body, &answer)
-	}
-	if err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxWord)).Decode(&answer); err != nil {
 		return "", fmt.Errorf("%w: the answer of auth.forward_url cannot be read: %w", ErrUnavailable, err)
 	}
 	user, err := nameIn(answer.User)

@@ -29,6 +29,10 @@ func (a *app) RoundTrip(r *http.Request) (*http.Response, error) {
 	a.mu.Lock()
 	a.header = r.Header.Clone()
 	shown := r.Header.Get("Cookie") + r.Header.Get("Authorization")
+	if r.URL.Host == "elsewhere" { // where a redirect leads
+		a.mu.Unlock()
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"user_id":"eve"}`)), Request: r}, nil
+	}
 	a.asked = append(a.asked, shown)
 	status, err, takes, body, known := a.status, a.err, a.takes, a.users[shown], a.users[shown] != ""
 	a.mu.Unlock()
@@ -45,7 +49,7 @@ func (a *app) RoundTrip(r *http.Request) (*http.Response, error) {
 	case status == 0:
 		status = http.StatusUnauthorized
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	return &http.Response{StatusCode: status, Header: http.Header{"Location": {"http://elsewhere/"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
 func (a *app) questions() int {

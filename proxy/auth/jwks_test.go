@@ -27,10 +27,11 @@ import (
 // publisher serves a key set, which tests change.
 type publisher struct {
 	*httptest.Server
-	mu    sync.Mutex
-	body  []byte
-	code  int
-	asked int
+	mu       sync.Mutex
+	body     []byte
+	code     int
+	location string
+	asked    int
 }
 
 func publish(t *testing.T, keys ...jwkset.JWKMarshal) *publisher {
@@ -40,6 +41,7 @@ func publish(t *testing.T, keys ...jwkset.JWKMarshal) *publisher {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.asked++
+		w.Header().Set("Location", p.location)
 		w.WriteHeader(p.code)
 		_, _ = w.Write(p.body)
 	}))
@@ -217,10 +219,11 @@ func TestKeysThatCannotBeReadYet(t *testing.T) {
 	r := rsaKey(t)
 	token := request(signAs(t, jwt.SigningMethodRS256, r, "r", "alice"), "")
 	p := publish(t, published(t, r.Public(), "r", ""))
+	elsewhere := publish(t, published(t, r.Public(), "r", ""))
 	good := slices.Clone(p.body)
 	for name, bad := range map[string]func(){
 		"an error":    func() { p.code = http.StatusInternalServerError },
-		"a redirect":  func() { p.code = http.StatusFound },
+		"a redirect":  func() { p.code, p.location = http.StatusFound, elsewhere.URL },
 		"nonsense":    func() { p.body = []byte("<!doctype html>") },
 		"half of it":  func() { p.body = good[:len(good)/2] },
 		"two million": func() { p.body = append([]byte(strings.Repeat(" ", 2<<20)), good...) },
