@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"sluice/internal/servertest"
 	"sluice/proxy/config"
 )
@@ -133,16 +135,13 @@ func TestAHeldStreamEndsWhereItIsNotBridged(t *testing.T) {
 // A held stream whose credential turns out to be bad is nobody's.
 func TestAHeldStreamEndsIfItIsNobodys(t *testing.T) {
 	a := newWhose(t)
-	r := newRig(t, a.forwarding, withFlags(t, "poll", "bridge"))
+	r := newRig(t, a.forwarding)
 	a.status.Store(http.StatusServiceUnavailable)
-	done := make(chan reply)
-	go func() { done <- r.get("", "/api/stream", "Cookie: sid=x") }()
-	servertest.Eventually(t, "the stream is held", func() bool { return a.refused.Load() > 0 })
+	next := r.openStream("", "Cookie: sid=x")
+	next(": held")
 	a.status.Store(0)
-	if got := <-done; strings.Contains(got.body, ": bridge") || r.gateway.bridge.Drain() != 0 {
-		t.Errorf("%q", got.body)
-	}
-	if got := r.get("", "/api/stream", "Cookie: sid=x"); got.body != "the app: /api/stream" {
+	servertest.Eventually(t, "the stream ends", func() bool { return r.logs.FilterField(zap.String("outcome", "stream: held")).Len() == 1 })
+	if got := r.get("", "/api/stream", "Cookie: sid=x"); got.status != http.StatusUnauthorized {
 		t.Errorf("when it is back: %d %s", got.status, got.body)
 	}
 }
