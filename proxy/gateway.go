@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
@@ -30,6 +31,7 @@ type Gateway struct {
 	config  config.Config
 	log     *zap.Logger
 	metrics *metrics
+	began   time.Time
 
 	auth   *auth.Verifier
 	flags  *rollout.Flags
@@ -62,7 +64,7 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: c, log: log, metrics: newMetrics(),
+		config: c, log: log, metrics: newMetrics(), began: time.Now(),
 		auth:   newVerifier(c),
 		limits: limits{c.Poll.LimitDefault, c.Poll.LimitMax},
 		app:    newAppProxy(app, log),
