@@ -16,6 +16,7 @@ import (
 func (g *Gateway) counts() evidence.Counts {
 	m := g.metrics
 	c := evidence.Counts{
+		evidence.Uptime:       time.Since(g.began).Seconds(),
 		evidence.PollsFailed:  float64(g.pollsFailed.Load()),
 		evidence.Audits:       read(m.audits).GetCounter().GetValue(),
 		evidence.FalseEmpties: read(m.falseEmpty).GetCounter().GetValue(),

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
@@ -31,6 +32,7 @@ type Gateway struct {
 	config  config.Config
 	log     *zap.Logger
 	metrics *metrics
+	began   time.Time
 
 	auth   auth.Authenticator
 	flags  *rollout.Flags
@@ -63,7 +65,7 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: c, log: log, metrics: newMetrics(),
+		config: c, log: log, metrics: newMetrics(), began: time.Now(),
 		limits: limits{c.Poll.LimitDefault, c.Poll.LimitMax},
 	}
 	g.auth = g.newAuthenticator()
