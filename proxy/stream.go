@@ -26,7 +26,7 @@ func (g *Gateway) stream(c *gin.Context) {
 	if mode == rollout.Upstream && ours {
 		mode = rollout.Bridge // the app's stream would not understand its place, and replay old items
 	}
-	if mode != rollout.Retired && !ours {
+	if mode != rollout.Retired && !ours && clientOf(c.Request) == "native" { // no EventSource can say Sluice-Client
 		defer g.legacy.Enter(id.User)()
 	}
 	if mode != rollout.Retired && compat.Place(c.Request) == "" {
