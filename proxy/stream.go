@@ -11,6 +11,7 @@ import (
 
 	"sluice/backend"
 	"sluice/compat"
+	"sluice/proxy/auth"
 	"sluice/rollout"
 )
 
@@ -40,17 +41,17 @@ func (g *Gateway) stream(c *gin.Context) {
 		rec.outcome = "stream: bridge"
 		g.bridge.Serve(rec, c.Request, id.Caller, id.Expires)
 	default:
-		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id.Caller) })
+		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id) })
 		g.pass(c)
 	}
 }
 
-// readAlong lets the bridge see the app's own stream go by. A stream that is
-// compressed passes unread.
-func (g *Gateway) readAlong(resp *http.Response, r *http.Request, caller backend.Caller) {
+// readAlong lets the bridge see the app's own stream go by, and the shadow that of a
+// user in its sample. A stream that is compressed passes unread.
+func (g *Gateway) readAlong(resp *http.Response, r *http.Request, id auth.Identity) {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode == http.StatusOK && media == "text/event-stream" && resp.Header.Get("Content-Encoding") == "" {
-		resp.Body = g.bridge.Along(resp.Body, r, caller)
+		resp.Body = g.bridge.Along(resp.Body, r, id.Caller, g.shadowed(id))
 	}
 }
 
