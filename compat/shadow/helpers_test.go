@@ -38,8 +38,9 @@ type store struct {
 	hangs  bool
 	slow   time.Duration // a read takes
 	reads  int
-	under  int // reads under way
-	most   int // of them at a time
+	bound  time.Duration // of the cache before it
+	under  int           // reads under way
+	most   int           // of them at a time
 }
 
 // Read implements backend.Source.
@@ -59,7 +60,11 @@ func (s *store) Read(ctx context.Context, c backend.Caller, q backend.Query) (ba
 		<-ctx.Done()
 		return backend.Page{}, ctx.Err()
 	}
-	time.Sleep(slow)
+	select {
+	case <-time.After(slow):
+	case <-ctx.Done():
+		return backend.Page{}, ctx.Err()
+	}
 	if err != nil {
 		return backend.Page{}, err
 	}
@@ -175,7 +180,6 @@ type world struct {
 	seen   *tally
 	shadow *Shadow
 	cache  *latest.Reader
-	bound  time.Duration // of the cache
 	tabs   []*Stream
 }
 
@@ -190,9 +194,12 @@ func inWorld(t *testing.T, test func(w *world), change ...func(*Options)) {
 }
 
 func newWorld(t testing.TB, change ...func(*Options)) *world {
-	w := &world{TB: t, store: &store{hidden: map[string]bool{}}, seen: &tally{}, bound: bound}
+	w := &world{TB: t, store: &store{hidden: map[string]bool{}, bound: bound}, seen: &tally{}}
 	w.cache = latest.NewReader(latest.Options{
-		Source: w.store, Local: latest.NewMemory(100), Bound: func(time.Time) time.Duration { return w.bound },
+		Source: w.store, Local: latest.NewMemory(100), Bound: func(time.Time) (d time.Duration) {
+			w.change(func() { d = w.bound })
+			return d
+		},
 	})
 	o := Options{Polls: w.cache, Store: w.store, Interval: interval, Limit: 50, Settle: settle, Observer: w.seen}
 	for _, f := range change {

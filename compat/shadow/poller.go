@@ -11,9 +11,9 @@ import (
 const (
 	// mostPages is how many pages a poll follows one another.
 	mostPages = 20
-	// prompt is how soon after the stream's delivery a look must begin to tell an item
+	// prompt is how soon after the stream's delivery a look must be over to tell an item
 	// that the store never had from one that was deleted.
-	prompt = time.Second
+	prompt = 2 * time.Second
 )
 
 // poller is the virtual poller of one user.
@@ -73,10 +73,10 @@ func (p *poller) unneeded(began time.Time) bool {
 // hear notes what went by, and looks at once for what polling has not delivered yet.
 func (p *poller) hear(ctx context.Context) {
 	p.note()
-	ahead, began := p.ahead, time.Now()
+	ahead := p.ahead
 	p.ahead = nil
 	for i, seen := range p.look(ctx, ahead) {
-		if r := p.memory.items[i]; r != nil && began.Sub(r.streamed) <= prompt {
+		if r := p.memory.items[i]; r != nil && time.Since(r.streamed) <= prompt {
 			r.first = seen
 		}
 	}

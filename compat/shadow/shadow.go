@@ -27,8 +27,8 @@
 // expired, which polls leave out by design, or has another created_at by now, is
 // inconclusive. One that is not there was deleted, unless a look right after the
 // stream's delivery did not find it either: then the store never had what the app
-// has, and it is missed too. What the app deletes within the milliseconds before
-// that look is taken for missed; nothing tells it apart.
+// has, and it is missed too. What the app deletes in the moment before that look,
+// usually milliseconds, is taken for missed; nothing tells it apart.
 //
 // # Extra
 //

@@ -29,7 +29,7 @@ func TestBothDeliver(t *testing.T) {
 // A cache that hides an item is found, and looking does not put it right.
 func TestWithheldByTheCache(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.bound = time.Hour
+		w.change(func() { w.bound = time.Hour })
 		s := w.tab()
 		w.pass(interval)
 		w.add(0, "a")
