@@ -150,6 +150,13 @@ func TestACredentialThatExpires(t *testing.T) {
 			t.Errorf("%d reads with a credential that is over", now-asked)
 		}
 		w.want(0, "1 read_failed")
+
+		s = w.opened() // with a new one
+		w.pass(2 * interval)
+		w.add(0, "b")
+		w.deliver(s, "b")
+		w.settled()
+		w.want(1, "1 read_failed")
 	})
 }
 

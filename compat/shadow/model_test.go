@@ -134,6 +134,12 @@ func play(t *rapid.T, newest int) {
 			app.change(func() { tabs = append(tabs, one) })
 		}
 	}
+	defer func() { // also when rapid gives up in the middle
+		for len(tabs) > 0 {
+			closeTab(0)
+		}
+		w.shadow.Close()
+	}()
 	openTab()
 	t.Repeat(map[string]func(*rapid.T){
 		"item":    func(t *rapid.T) { add(t, 1, time.Duration(rapid.IntRange(0, 3).Draw(t, "s"))*time.Second) },
@@ -185,10 +191,6 @@ func play(t *rapid.T, newest int) {
 	w.change(func() { w.err, w.slow, w.bound = nil, 0, bound; clear(w.hidden) })
 	wait(int(10 * time.Minute / time.Second)) // a poller that nobody needs is gone
 	calm(t, w, app, j, openTab)
-	for len(tabs) > 0 {
-		closeTab(0)
-	}
-	w.shadow.Close()
 	if j.wrong != "" {
 		t.Fatal(j.wrong)
 	}

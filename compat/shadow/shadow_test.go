@@ -146,7 +146,7 @@ func TestRepeatsOfPollsAreNotCompared(t *testing.T) {
 		s := w.tab()
 		w.add(10*time.Second, "late")
 		w.pass(interval)
-		w.deliver(s, "late")
+		w.deliver(s, append(numbered(0, 300), "late")...)
 		w.settled()
 		w.want(1)
 	})
@@ -223,6 +223,47 @@ func TestNotExtraAtTheBeginning(t *testing.T) {
 	})
 }
 
+// So is what may have become visible before the newest stream: the poller did not see
+// it then, but only because it did not read.
+func TestNotExtraWhileNothingIsRead(t *testing.T) {
+	for name, stop := range map[string]func(*store){
+		"the cache hides it": func(s *store) { s.bound = 4 * interval },
+		"reads fail":         func(s *store) { s.err = errors.New("down") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				first := w.tab()
+				w.change(func() { stop(w.store) })
+				w.pass(interval)
+				w.end(first)
+				w.add(0, numbered(0, 21)...)
+				s := w.opened()
+				w.deliver(s, numbered(1, 20)...)
+				w.pass(3 * interval)
+				w.change(func() { w.err, w.bound = nil, bound })
+				w.pass(4 * settle)
+				w.want(20, "1 stream_ended")
+			})
+		})
+	}
+}
+
+// The beginning of a stream may take its time.
+func TestASlowBeginning(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.tab()
+		w.pass(interval - 2*time.Second)
+		w.end(w.tabs[0])
+		s := w.opened()
+		w.pass(time.Second) // a poll
+		w.add(0, numbered(0, 21)...)
+		w.pass(time.Second)
+		w.deliver(s, numbered(1, 20)...)
+		w.pass(4 * settle)
+		w.want(20, "1 stream_ended")
+	})
+}
+
 // A page that is back after an error goes on where it was.
 func TestReconnect(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -287,8 +328,11 @@ func TestShortStreams(t *testing.T) {
 			w.end(s)
 			w.pass(time.Minute)
 		}
-		if n := w.asked(); n > 0 {
-			t.Errorf("%d reads", n)
+		s := w.opened()
+		w.end(s)
+		w.pass(round)
+		if n := w.asked(); n > 0 || len(w.shadow.pollers) > 0 {
+			t.Errorf("%d reads, %d users are followed", n, len(w.shadow.pollers))
 		}
 		w.want(0)
 	})

@@ -5,21 +5,14 @@ import (
 	"time"
 )
 
-// mostVerdicts is how many items are judged at a time.
-const mostVerdicts = 50
-
 // judge gives the verdicts that are due after a poll that began at a moment.
 func (p *poller) judge(ctx context.Context, began time.Time, polled bool) {
 	var due []item
 	for i, r := range p.memory.items {
-		if r.judged || time.Since(r.delivered()) < p.Settle {
+		if r.judged {
 			continue
 		}
-		why := p.wanting(r, began, polled)
-		if why == "" && len(due) == mostVerdicts {
-			why = TooMany
-		}
-		if why == "" {
+		if why := p.wanting(r, began, polled); why == "" {
 			due = append(due, i)
 		} else {
 			p.wait(r, why)
