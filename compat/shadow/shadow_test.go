@@ -2,6 +2,7 @@ package shadow
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -154,12 +155,33 @@ func TestRepeatsOfPollsAreNotCompared(t *testing.T) {
 
 func TestTheStreamLosesAnItem(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.tab()
+		s := w.tab()
 		w.add(0, "a")
 		w.pass(interval + settle - 2*time.Second)
 		w.want(0)
 		w.pass(2 * interval)
 		w.want(0, "extra a")
+		w.deliver(s, "a") // too late
+		w.want(0, "extra a")
+	})
+}
+
+// So does a stream that came after the first poll.
+func TestALaterStreamLosesAnItem(t *testing.T) {
+	inWorld(t, func(w *world) {
+		first := w.tab()
+		w.end(first)
+		s := w.tab()
+		w.pass(2 * interval)
+		w.add(0, "a")
+		w.pass(interval)
+		for i := range 4 { // polls repeat it, and its time runs on
+			id := fmt.Sprint("late ", i)
+			w.add(time.Minute, id)
+			w.deliver(s, id)
+			w.pass(settle / 3)
+		}
+		w.want(4, "extra a")
 	})
 }
 
