@@ -21,6 +21,7 @@ import (
 	"sluice/backend/feed"
 	"sluice/compat"
 	"sluice/compat/census"
+	"sluice/compat/shadow"
 	"sluice/internal/redisconn"
 	"sluice/proxy/auth"
 	"sluice/proxy/config"
@@ -42,6 +43,7 @@ type Gateway struct {
 	feed   *feed.Feed
 	source backend.Source // the store behind guard and cache
 	bridge *compat.Bridge
+	shadow *shadow.Shadow
 	legacy *census.Census
 	app    http.Handler
 
@@ -98,9 +100,11 @@ func (g *Gateway) open() (err error) {
 		}
 	}
 	g.metrics.forSource(c.Store.Driver)
-	reader := g.newReader()
+	guarded := g.guarded()
+	reader := g.newReader(guarded)
 	g.follow(reader)
 	g.source = reader
+	g.openShadow(reader, guarded)
 	bridge := compat.Options{
 		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
@@ -126,6 +130,9 @@ func (g *Gateway) Close() error {
 	var errs []error
 	if a, ok := g.auth.(interface{ Close() }); ok {
 		a.Close()
+	}
+	if g.shadow != nil {
+		g.shadow.Close()
 	}
 	if g.redis != nil {
 		errs = append(errs, g.redis.Close())

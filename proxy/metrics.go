@@ -54,6 +54,7 @@ type metrics struct {
 	shimInjections   *prometheus.CounterVec
 	flagEvaluations  *prometheus.CounterVec
 	flagReload       prometheus.Gauge
+	shadow           *shadowMetrics
 	rollout          *rolloutMetrics // nil without a spec
 }
 
@@ -82,6 +83,7 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.staleness, m.catchUp, m.observedInterval, m.cursorChecks,
 		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.shadow = newShadowMetrics(m.registry)
 	for _, c := range clients {
 		for _, r := range pollResults {
 			m.polls.WithLabelValues(c, r)

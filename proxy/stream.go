@@ -44,7 +44,7 @@ func (g *Gateway) stream(c *gin.Context) {
 		if rec.status != 0 {
 			return // it was held, and is passed on when it is back
 		}
-		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id.Caller) })
+		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id) })
 		g.pass(c)
 	}
 }
@@ -70,12 +70,12 @@ func (g *Gateway) identifyReader(c *gin.Context) (auth.Identity, bool) {
 	return id, true
 }
 
-// readAlong lets the bridge see the app's own stream go by. A stream that is
-// compressed passes unread.
-func (g *Gateway) readAlong(resp *http.Response, r *http.Request, caller backend.Caller) {
+// readAlong lets the bridge see the app's own stream go by, and the shadow that of a
+// user in its sample. A stream that is compressed passes unread.
+func (g *Gateway) readAlong(resp *http.Response, r *http.Request, id auth.Identity) {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode == http.StatusOK && media == "text/event-stream" && resp.Header.Get("Content-Encoding") == "" {
-		resp.Body = g.bridge.Along(resp.Body, r, caller)
+		resp.Body = g.bridge.Along(resp.Body, r, id.Caller, g.shadowed(id))
 	}
 }
 

@@ -59,10 +59,18 @@ func (o option) checkRange(text string, value reflect.Value) error {
 	}
 	low, _ := o.parse([]string{o.low})
 	high, _ := o.parse([]string{o.high})
-	if value.Int() < low.Int() || value.Int() > high.Int() {
+	if o.less(value, low) || o.less(high, value) {
 		return fmt.Errorf("%q is outside %s to %s", text, o.low, o.high)
 	}
 	return nil
+}
+
+// less compares two values of o's type.
+func (o option) less(a, b reflect.Value) bool {
+	if a.CanFloat() {
+		return !(a.Float() >= b.Float()) // nor is NaN anything
+	}
+	return a.Int() < b.Int()
 }
 
 // parse turns texts into a value of o's type. Its errors quote the text; a Secret takes any text, so none of them shows one.
@@ -83,6 +91,10 @@ func (o option) parse(texts []string) (reflect.Value, error) {
 	case *int:
 		if *v, err = strconv.Atoi(text); err != nil {
 			err = fmt.Errorf("%q is not a whole number", text)
+		}
+	case *float64:
+		if *v, err = strconv.ParseFloat(text, 64); err != nil {
+			err = fmt.Errorf("%q is not a number such as 0.05", text)
 		}
 	case *time.Duration:
 		if *v, err = time.ParseDuration(text); err != nil {

@@ -52,6 +52,7 @@ var samples = map[string]struct{ value, beside string }{
 	"rollout.flags":            {value: "flags.json"},
 	"rollout.spec":             {value: "rollout.yaml"},
 	"rollout.state":            {value: "rollout.state"},
+	"rollout.shadow_ratio":     {value: "0.25"},
 	"rollout.webhook":          {value: "https://hooks.example/x"},
 	"rollout.webhook_file":     {value: "FILE"},
 	"drain.grace":              {value: "0"},

@@ -30,6 +30,7 @@ func TestValues(t *testing.T) {
 		{"compat.max_duration", "1s 5m", "0 999ms 301s"},
 		{"compat.old_page_duration", "1s 300s", "999ms 301s"},
 		{"compat.heartbeat", "100ms 15s", "0 99ms 16s"},
+		{"rollout.shadow_ratio", "0 0.05 1 1e-3", "-0.1 1.01 x NaN Inf 5%"},
 		{"rollout.webhook", "http://h https://h:1/x?y", "h /x ftp://h http:// http:h"},
 		{"drain.grace", "0 15s", "301s -1s"},
 		{"drain.deadline", "3s 10m", "999ms 601s"},
