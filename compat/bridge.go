@@ -23,8 +23,8 @@ import (
 // Options of a Bridge. All durations are positive.
 type Options struct {
 	Source    backend.Source
-	Interval  time.Duration // between two reads of the source for one stream
-	Heartbeat time.Duration // at most so long between two writes
+	Interval  func() time.Duration // between two reads of the source for one stream
+	Heartbeat time.Duration        // at most so long between two writes
 	// MaxDuration ends streams of readers that came back with an id: they
 	// reconnect without anybody noticing.
 	MaxDuration time.Duration

@@ -171,7 +171,7 @@ type open struct {
 
 func newBridge(s backend.Source, seen *tally) *Bridge {
 	return New(Options{
-		Source: s, Interval: interval, Heartbeat: beat, MaxDuration: maxDuration, OldPageDuration: oldPage, Observer: seen,
+		Source: s, Interval: func() time.Duration { return interval }, Heartbeat: beat, MaxDuration: maxDuration, OldPageDuration: oldPage, Observer: seen,
 	})
 }
 

@@ -102,7 +102,7 @@ func (s *stream) take(r result) time.Duration {
 	case r.page.More:
 		return 0
 	}
-	return s.Interval
+	return s.Interval()
 }
 
 // wait is how long the reader is asked to stay away after the end.

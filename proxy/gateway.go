@@ -27,7 +27,8 @@ import (
 
 // Gateway is one running Sluice.
 type Gateway struct {
-	config  config.Config
+	config  config.Config // as of the start
+	live    atomic.Pointer[config.Config]
 	log     *zap.Logger
 	metrics *metrics
 
@@ -38,17 +39,15 @@ type Gateway struct {
 	redis  redis.UniversalClient // nil without Redis
 	feed   *feed.Feed
 	source backend.Source // the store behind guard and cache
+	pacing *pacing
 	bridge *compat.Bridge
 	legacy *census.Census
 	app    http.Handler
 
-	limits         limits
-	interval       int // seconds
-	intervalHeader []string
-	draining       atomic.Bool
-	pollsFailed    atomic.Int64 // by the source
-	oldPages       streamTime
-	rollout        *controller // nil without a spec
+	draining    atomic.Bool
+	pollsFailed atomic.Int64 // by the source
+	oldPages    streamTime
+	rollout     *controller // nil without a spec
 }
 
 // New opens everything a gateway needs; a flag file that is missing or bad is an
@@ -63,16 +62,10 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 	}
 	g := &Gateway{
 		config: c, log: log, metrics: newMetrics(),
-		auth:   newVerifier(c),
-		limits: limits{c.Poll.LimitDefault, c.Poll.LimitMax},
-		app:    newAppProxy(app, log),
+		auth: newVerifier(c),
+		app:  newAppProxy(app, log),
 	}
-	advised := c.Poll.Interval
-	if c.Poll.Paused {
-		advised = c.Poll.Ceiling
-	}
-	g.interval, g.intervalHeader = wholeSeconds(advised)
-	g.metrics.advised.Set(advised.Seconds())
+	g.live.Store(&c)
 	if err := g.open(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -86,6 +79,7 @@ func (g *Gateway) open() (err error) {
 		return err
 	}
 	g.metrics.flagReload.Set(1)
+	g.metrics.configReload.Set(1)
 	if g.store, err = openStore(c); err != nil {
 		return err
 	}
@@ -99,7 +93,7 @@ func (g *Gateway) open() (err error) {
 	g.follow(reader)
 	g.source = reader
 	bridge := compat.Options{
-		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
+		Source: g.source, Interval: g.pacing.interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
 		Watch:    g.feed.Watch,
 		Farewell: c.Compat.Farewell,

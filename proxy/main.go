@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -91,12 +92,15 @@ func (s *serveCommand) Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	return runGateway(ctx, c, p.Stderr, (*Gateway).Handler, func(listeners) {})
+	follow := func(ctx context.Context, g *Gateway) {
+		(&reloader{file: s.Config, environ: p.Environ, gateway: g}).run(ctx)
+	}
+	return runGateway(ctx, c, p.Stderr, (*Gateway).Handler, func(listeners) {}, follow)
 }
 
 // runGateway runs one gateway from start to drain. front makes what its public
-// listener serves; opened is told where it listens.
-func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func(*Gateway) http.Handler, opened func(listeners)) (err error) {
+// listener serves; opened is told where it listens; beside runs until the gateway stops.
+func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func(*Gateway) http.Handler, opened func(listeners), beside func(context.Context, *Gateway)) (err error) {
 	log, err := newLogger(c.Log, logs)
 	if err != nil {
 		return err
@@ -112,6 +116,11 @@ func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func
 		return err
 	}
 	opened(l)
+	besideCtx, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer stop()
+	group.Go(func() { beside(besideCtx, g) })
 	return g.serve(ctx, l, front(g))
 }
 

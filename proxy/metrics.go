@@ -54,6 +54,7 @@ type metrics struct {
 	shimInjections   *prometheus.CounterVec
 	flagEvaluations  *prometheus.CounterVec
 	flagReload       prometheus.Gauge
+	configReload     prometheus.Gauge
 	rollout          *rolloutMetrics // nil without a spec
 }
 
@@ -77,10 +78,11 @@ func newMetrics() *metrics {
 		streamCloses:     counter("compat_stream_closes_total", "Bridged streams that have ended.", "reason"),
 		shimInjections:   counter("shim_injections_total", "Pages of the app for users on poll, by what became of them.", "result"),
 		flagEvaluations:  counter("flag_evaluations_total", "Flag evaluations.", "flag", "variant", "reason"),
+		configReload:     gauge("config_last_reload_successful", "Whether the configuration file, as it is now, could be loaded."),
 		flagReload:       gauge("flag_config_last_reload_successful", "Whether the flag file, as it is now, could be loaded."),
 	}
 	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.staleness, m.catchUp, m.observedInterval, m.cursorChecks,
-		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload,
+		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload, m.configReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, c := range clients {
 		for _, r := range pollResults {

@@ -65,7 +65,7 @@ func (g *Gateway) clientConfig(c *gin.Context) {
 		Transport    rollout.Transport `json:"transport"`
 		PollInterval int               `json:"poll_interval"`
 		Paused       bool              `json:"paused"`
-	}{g.flags.Transport(c.Request.Context(), id.User), g.interval, g.config.Poll.Paused})
+	}{g.flags.Transport(c.Request.Context(), id.User), g.pacing.advice().seconds, g.live.Load().Poll.Paused})
 }
 
 func serveScript(script []byte) gin.HandlerFunc {

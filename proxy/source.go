@@ -54,16 +54,18 @@ type follower interface {
 // any of them to be busy, and no more than an app in trouble can bear.
 const concurrentReads = 64
 
-// newReader puts guard and cache before the store.
+// newReader puts guard and cache before the store, and has the guard pace clients.
 func (g *Gateway) newReader() *latest.Reader {
 	c := g.config
+	guarded := guard.New(guard.Options{
+		Source:     measured{g.store, c.Store.Driver, g.metrics},
+		Concurrent: concurrentReads, Timeout: c.Upstream.Timeout, Resting: g.sourceRests,
+	})
+	g.pacing = newPacing(c, guarded.Load, g.metrics.advised, g.log)
 	o := latest.Options{
-		Source: guard.New(guard.Options{
-			Source:     measured{g.store, c.Store.Driver, g.metrics},
-			Concurrent: concurrentReads, Timeout: c.Upstream.Timeout, Resting: g.sourceRests,
-		}),
+		Source:     guarded,
 		Local:      latest.NewMemory(memoryUsers),
-		Bound:      func(read time.Time) time.Duration { return c.StalenessBound(g.feed.Hears(read)) },
+		Bound:      func(read time.Time) time.Duration { return g.live.Load().StalenessBound(g.feed.Hears(read)) },
 		Vouches:    func(read time.Time) bool { return g.feed.Vouches(read) },
 		AuditRatio: c.Cache.AuditRatio,
 		Observer:   cacheObserver{g.metrics, g.log},

@@ -29,7 +29,7 @@ func (g *Gateway) elapsedOf(r *http.Request) time.Duration {
 	}
 	seconds, err := strconv.ParseUint(values[0], 10, 16)
 	elapsed := time.Duration(seconds) * time.Second
-	if err != nil || elapsed > 2*g.config.Poll.Ceiling {
+	if err != nil || elapsed > 2*g.live.Load().Poll.Ceiling {
 		return 0
 	}
 	return max(elapsed, time.Millisecond) // at once is not never

@@ -17,6 +17,7 @@ func TestDefaults(t *testing.T) {
 		Auth: Auth{Mode: "jwt", Cookie: "access_token", Claim: "user_id", Algorithms: []string{"HS256"},
 			Key: NewSecret(""), ForwardURL: "/auth/me"},
 		Poll:  Poll{Interval: 5 * time.Second, Ceiling: time.Minute, LimitDefault: 50, LimitMax: 100},
+		Tune:  Tune{StalenessTarget: 10 * time.Second, Quantile: 0.95},
 		Cache: Cache{StalenessBound: Auto, AuditRatio: 1000},
 		Compat: Compat{MaxDuration: 25 * time.Second, OldPageDuration: 290 * time.Second, Heartbeat: 15 * time.Second,
 			Farewell: "Reload this page to keep live updates"},

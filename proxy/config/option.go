@@ -16,6 +16,7 @@ import (
 //	check    a further test of the value, a name in checks
 //	later    values whose feature is not built yet, by comma; * means all but the default
 //	file     "true": there is also an option, with fileSuffix, that names a file with the value
+//	hot      "true": a running gateway takes over a new value
 type option struct {
 	key, env string
 	fallback string // the default, as text
@@ -26,6 +27,7 @@ type option struct {
 	check    string
 	later    []string
 	hasFile  bool
+	hot      bool
 	fileOf   string // the key whose value the file named here holds; "" for an option that holds its own
 	field    []int
 	typ      reflect.Type
@@ -61,7 +63,7 @@ func newOption(key string, field []int, f reflect.StructField) option {
 		key: key, env: envName(key), field: field, typ: f.Type,
 		fallback: f.Tag.Get("default"), doc: f.Tag.Get("doc"),
 		allowed: words(f.Tag.Get("allowed")), later: words(f.Tag.Get("later")),
-		low: low, high: high, check: f.Tag.Get("check"), hasFile: f.Tag.Get("file") == "true",
+		low: low, high: high, check: f.Tag.Get("check"), hasFile: f.Tag.Get("file") == "true", hot: f.Tag.Get("hot") == "true",
 	}
 }
 

@@ -42,6 +42,9 @@ func (o option) description() string {
 	case len(o.later) > 0:
 		parts = append(parts, "Not yet built: "+code(o.later)+".")
 	}
+	if o.hot {
+		parts = append(parts, "Reloaded.")
+	}
 	return strings.Join(parts, " ")
 }
 
