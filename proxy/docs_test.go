@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sluice/backend/feed"
+	"sluice/backend/tune"
 	"sluice/compat/census"
 	"sluice/proxy/config"
 	"sluice/rollout/spec"
@@ -64,10 +65,11 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newMetrics()
+	m := newMetrics(config.Default())
 	m.forSource("sqlite")
 	m.followFeed(feed.New(feed.Options{}))
 	m.forRollout(spec.Spec{Steps: []spec.Step{{Metrics: []spec.Metric{{Name: "a"}}}}})
+	m.recommend(func() tune.Measured { return tune.Measured{} }, func() tune.Advice { return tune.Advice{} })
 	m.countLegacy(census.New(census.Options{}))
 	m.flagEvaluations.WithLabelValues("f", "v", "r")
 	families, err := m.registry.Gather()
@@ -89,7 +91,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 			t.Errorf("the README does not name %s with %v", name, labels)
 		}
 	}
-	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 25 || rows < 9 {
+	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 29 || rows < 9 {
 		t.Errorf("%d metrics of our own", ours)
 	}
 }

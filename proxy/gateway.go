@@ -40,6 +40,7 @@ type Gateway struct {
 	feed   *feed.Feed
 	source backend.Source // the store behind guard and cache
 	pacing *pacing
+	tuning *tuning
 	bridge *compat.Bridge
 	legacy *census.Census
 	app    http.Handler
@@ -61,7 +62,7 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: c, log: log, metrics: newMetrics(),
+		config: c, log: log, metrics: newMetrics(c),
 		auth: newVerifier(c),
 		app:  newAppProxy(app, log),
 	}
@@ -90,6 +91,7 @@ func (g *Gateway) open() (err error) {
 	}
 	g.metrics.forSource(c.Store.Driver)
 	reader := g.newReader()
+	g.tuning = g.newTuning()
 	g.follow(reader)
 	g.source = reader
 	bridge := compat.Options{

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"math"
+	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -11,6 +13,7 @@ import (
 	"sluice/backend/latest"
 	"sluice/compat"
 	"sluice/compat/census"
+	"sluice/proxy/config"
 	"sluice/proxy/shim"
 	"sluice/rollout"
 )
@@ -26,6 +29,16 @@ var (
 	outcomes    = []string{"ok", string(backend.Unauthorized), string(backend.OutOfReach), string(backend.BadAnswer),
 		string(backend.Unavailable), string(backend.TooLate), string(backend.Canceled)}
 )
+
+// edges are buckets with more edges, where limits that people set lie.
+func edges(buckets []float64, limits ...time.Duration) []float64 {
+	all := slices.Clone(buckets)
+	for _, limit := range limits {
+		all = append(all, limit.Seconds())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // pollBuckets are in seconds: a poll from memory takes 0.1 ms, one through the
 // app up to its time-out.
@@ -58,17 +71,17 @@ type metrics struct {
 	rollout          *rolloutMetrics // nil without a spec
 }
 
-func newMetrics() *metrics {
+func newMetrics(c config.Config) *metrics {
 	m := &metrics{
 		registry:         prometheus.NewRegistry(),
 		polls:            counter("polls_total", "Polls answered by Sluice.", "client", "result"),
-		pollDuration:     histogram("poll_duration_seconds", "Time to answer a poll.", pollBuckets, "client"),
+		pollDuration:     histogram("poll_duration_seconds", "Time to answer a poll.", edges(pollBuckets, c.Upstream.Timeout), "client"),
 		advised:          gauge("poll_interval_advised_seconds", "The X-Poll-Interval that clients are sent."),
 		sourceRequests:   counter("source_requests_total", "Reads of the source.", "source", "outcome"),
-		sourceDuration:   histogram("source_request_duration_seconds", "Time of one read of the source.", pollBuckets, "source"),
+		sourceDuration:   histogram("source_request_duration_seconds", "Time of one read of the source.", edges(pollBuckets, c.Upstream.Timeout, c.Upstream.Timeout/slowShare), "source"),
 		delivered:        counter("notifications_delivered_total", "Notifications sent to clients, repeats included.", "transport"),
 		observedInterval: histogram("poll_interval_observed_seconds", "Time between the polls of a client, as it tells it.", intervalBuckets, "client"),
-		staleness:        histogram("delivery_staleness_seconds", "Time from an item's creation to its delivery to a client that was there.", stalenessBuckets, "transport"),
+		staleness:        histogram("delivery_staleness_seconds", "Time from an item's creation to its delivery to a client that was there.", edges(stalenessBuckets, c.Tune.StalenessTarget), "transport"),
 		catchUp:          single("catchup_items_total", "Items sent to clients that had been away, or of which that is not known; repeats too."),
 		cursorChecks:     counter("cursor_checks_total", "Cursors compared with the rows behind them.", "result"),
 		latestRequests:   counter("latest_requests_total", "Polls looked up in the latest-id cache.", "layer", "result"),
@@ -84,12 +97,10 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.staleness, m.catchUp, m.observedInterval, m.cursorChecks,
 		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload, m.configReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, c := range clients {
-		for _, r := range pollResults {
-			m.polls.WithLabelValues(c, r)
-		}
-		m.pollDuration.WithLabelValues(c)
-		m.observedInterval.WithLabelValues(c)
+	for _, client := range clients {
+		preset(m.polls, pollResults, client)
+		m.pollDuration.WithLabelValues(client)
+		m.observedInterval.WithLabelValues(client)
 	}
 	for _, t := range transports {
 		m.staleness.WithLabelValues(t)

@@ -41,7 +41,9 @@ func (g *Gateway) poll(c *gin.Context) {
 	g.polled(client, page, g.elapsedOf(c.Request))
 	rec.outcome = "poll: " + result
 	g.metrics.polls.WithLabelValues(client, result).Inc()
-	g.metrics.pollDuration.WithLabelValues(client).Observe(time.Since(start).Seconds())
+	took := time.Since(start)
+	g.metrics.pollDuration.WithLabelValues(client).Observe(took.Seconds())
+	g.tuning.window.Polled(time.Now(), took)
 }
 
 // answerPoll returns the poll's result as metrics name it, and the items that were
