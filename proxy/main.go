@@ -32,6 +32,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the gateway."`
 	Check   checkCommand   `cmd:"" help:"Tell what is wrong with the configuration and what it points at."`
 	Rollout rolloutCommand `cmd:"" help:"Move users to polling in steps."`
+	Tune    tuneCommand    `cmd:"" help:"Recommend a poll interval by what Prometheus has measured."`
 	Migrate migrateCommand `cmd:"" help:"Add Sluice's two indexes to the app's database, or remove them."`
 	Demo    demoCommand    `cmd:"" help:"Run a sample app behind the gateway."`
 }
