@@ -142,8 +142,8 @@ func TestTuneErrors(t *testing.T) {
 	odd := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(odd.Close)
 	for want, args := range map[string][]string{
-		"Prometheus at " + down.URL + ": ": {"--prometheus", down.URL},
-		"Prometheus at " + odd.URL + ": ":  {"--prometheus", odd.URL},
+		"prometheus at " + down.URL + ": ": {"--prometheus", down.URL},
+		"prometheus at " + odd.URL + ": ":  {"--prometheus", odd.URL},
 		"--prometheus: ":                   {"--prometheus", "http://a b"},
 		"--target: want 1s or more":        {"--target", "10ms"},
 		"--quantile: want 0.5 to 0.999":    {"--quantile", "95"},

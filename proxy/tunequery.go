@@ -125,7 +125,7 @@ func (q *querier) ask(ctx context.Context, query string) (*float64, error) {
 	defer cancel()
 	result, _, _, err := q.api.Query(ctx, query, time.Now())
 	if err != nil {
-		return nil, fmt.Errorf("Prometheus at %s: %w (asked for %s)", q.address, err, query)
+		return nil, fmt.Errorf("prometheus at %s: %w (asked for %s)", q.address, err, query)
 	}
 	vector, ok := result.(model.Vector)
 	if !ok || len(vector) != 1 || math.IsNaN(float64(vector[0].Value)) {
