@@ -44,6 +44,9 @@ func edges(buckets []float64, limits ...time.Duration) []float64 {
 // app up to its time-out.
 var pollBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
+// echoBuckets are in seconds, with compat.EchoWithin and the longest times of streams.
+var echoBuckets = []float64{.1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60, 300}
+
 // metrics are all of Sluice's own. Their names are API: a golden test holds them.
 // None has a user, an id or a path for a label.
 type metrics struct {
@@ -64,6 +67,9 @@ type metrics struct {
 	falseEmpty       prometheus.Counter
 	streams          prometheus.Gauge
 	streamCloses     *prometheus.CounterVec
+	streamProbes     prometheus.Counter
+	streamEcho       prometheus.Histogram
+	streamReturns    *prometheus.CounterVec
 	shimInjections   *prometheus.CounterVec
 	flagEvaluations  *prometheus.CounterVec
 	flagReload       prometheus.Gauge
@@ -89,13 +95,16 @@ func newMetrics(c config.Config) *metrics {
 		falseEmpty:       single("cache_false_empty_total", "Audits that found an item which the cache would have hidden for too long."),
 		streams:          gauge("compat_streams", "Bridged streams now open."),
 		streamCloses:     counter("compat_stream_closes_total", "Bridged streams that have ended.", "reason"),
+		streamProbes:     single("compat_stream_probes_total", "Bridged streams whose reader, our client, was asked whether it hears them, and had 5 s to answer."),
+		streamEcho:       prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "compat_stream_echo_seconds", Help: "Time until such a reader has answered; more than 5 s is a proxy that holds streams back.", Buckets: echoBuckets}),
+		streamReturns:    counter("compat_stream_returns_total", "Old pages that were back, by what had become of their last stream.", "after"),
 		shimInjections:   counter("shim_injections_total", "Pages of the app for users on poll, by what became of them.", "result"),
 		flagEvaluations:  counter("flag_evaluations_total", "Flag evaluations.", "flag", "variant", "reason"),
 		configReload:     gauge("config_last_reload_successful", "Whether the configuration file, as it is now, could be loaded."),
 		flagReload:       gauge("flag_config_last_reload_successful", "Whether the flag file, as it is now, could be loaded."),
 	}
 	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.staleness, m.catchUp, m.observedInterval, m.cursorChecks,
-		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload, m.configReload,
+		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.streamProbes, m.streamEcho, m.streamReturns, m.shimInjections, m.flagEvaluations, m.flagReload, m.configReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, client := range clients {
 		preset(m.polls, pollResults, client)
@@ -108,6 +117,7 @@ func newMetrics(c config.Config) *metrics {
 	preset(m.delivered, transports)
 	preset(m.cursorChecks, checks)
 	preset(m.streamCloses, compat.Reasons)
+	preset(m.streamReturns, compat.Returns)
 	preset(m.shimInjections, shim.Results)
 	rollout.EachEvaluation(func(flag, variant, reason string) { m.flagEvaluations.WithLabelValues(flag, variant, reason) })
 	return m
@@ -178,6 +188,10 @@ func (m streamMetrics) StreamClosed(r compat.Reason) {
 	m.streams.Dec()
 	m.streamCloses.WithLabelValues(string(r)).Inc()
 }
+
+func (m streamMetrics) Asked() { m.streamProbes.Inc() }
+
+func (m streamMetrics) Returned(r compat.Return) { m.streamReturns.WithLabelValues(string(r)).Inc() }
 
 func (m streamMetrics) Delivered(n int, live []backend.Notification) {
 	m.delivered.WithLabelValues("bridge").Add(float64(n))

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"sluice/client"
+	"sluice/compat"
 	"sluice/rollout"
 )
 
@@ -60,6 +61,9 @@ func (g *Gateway) clientConfig(c *gin.Context) {
 		return
 	}
 	rec.user, rec.outcome = id.User, "config"
+	if ago, ok := compat.Echo(c.Request.URL.RawQuery); ok {
+		g.metrics.streamEcho.Observe(ago.Seconds())
+	}
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, struct {
 		Transport    rollout.Transport `json:"transport"`
