@@ -20,7 +20,8 @@ import (
 const checkTimeout = 5 * time.Second
 
 type checkCommand struct {
-	configFlag `embed:""`
+	configFlag  `embed:""`
+	streamCheck `embed:""`
 }
 
 // Run prints a line for each thing that serving depends on, and fails if any is
@@ -29,6 +30,9 @@ func (k *checkCommand) Run(ctx context.Context, p Process) error {
 	c, err := k.load(p)
 	if err != nil {
 		return err
+	}
+	if k.Stream != "" {
+		return k.lookAtStream(ctx, p, c.Compat.Heartbeat)
 	}
 	bad := 0
 	for _, item := range checklist(c) {
