@@ -34,7 +34,7 @@ func TestTheFirstHeartbeatAsks(t *testing.T) {
 			"an old page":       {connect(b, ""), false},
 			"plain EventSource": {connect(b, "0"), false},
 		} {
-			time.Sleep(start.Add(beat).Sub(time.Now()))
+			time.Sleep(time.Until(start.Add(beat)))
 			synctest.Wait()
 			r := readEvents(c.open.text())
 			want := []message(nil)
