@@ -21,6 +21,7 @@ import (
 
 // The weight is served, to all but those whom people have named.
 func TestTheWeightIsServed(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {setStream: bridge}, {pause: {}}, {setWeight: 60}, {pause: {}}]"))
 	r.waitForWeight(30)
 	at30 := r.share()
@@ -49,6 +50,7 @@ func TestTheWeightIsServed(t *testing.T) {
 // A flag that is switched off in the file is off at once, for those who are named
 // too, and a person has to resume.
 func TestADisabledFlag(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 100}, {pause: {}}]"))
 	r.waitForWeight(100)
 	edit := func(state string) {
@@ -78,6 +80,7 @@ func TestADisabledFlag(t *testing.T) {
 // Without Redis a file keeps the state: a gateway that starts again goes on, and
 // serves the weight from its first request on.
 func TestTheStateFileOutlivesTheGateway(t *testing.T) {
+	t.Parallel()
 	state, spec := stateIn(t), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {}}]")
 	first := newRig(t, state, spec)
 	stop := first.watchUntil()
@@ -124,6 +127,7 @@ func TestARolloutNeedsAFlagFile(t *testing.T) {
 
 // One of two gateways leads; a command to either is in force on both within a second.
 func TestTwoGateways(t *testing.T) {
+	t.Parallel()
 	shared, spec := withRedis(servertest.StartRedis(t)), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]")
 	a := rolloutRig(t, shared, spec)
 	a.waitForWeight(30)
@@ -142,6 +146,7 @@ func TestTwoGateways(t *testing.T) {
 // A Redis that is lost freezes the rollout: what was in force stays, commands are
 // refused with the way out, and status says so.
 func TestRedisIsLostInARollout(t *testing.T) {
+	t.Parallel()
 	server := servertest.StartRedis(t)
 	r := rolloutRig(t, withRedis(server), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"))
 	r.waitForWeight(30)
@@ -176,6 +181,7 @@ func TestRedisIsLostInARollout(t *testing.T) {
 // A gateway that starts without its Redis follows the flag file, and says so; then it
 // takes part.
 func TestRedisIsDownAtTheStart(t *testing.T) {
+	t.Parallel()
 	server := servertest.StartRedis(t)
 	server.Kill()
 	r := rolloutRig(t, withRedis(server), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"))
@@ -195,6 +201,7 @@ func TestRedisIsDownAtTheStart(t *testing.T) {
 
 // A Redis that is emptied gets the state back, and nobody moves meanwhile.
 func TestRedisIsEmptied(t *testing.T) {
+	t.Parallel()
 	server := servertest.StartRedis(t)
 	r := rolloutRig(t, withRedis(server), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {}}]"))
 	r.waitForWeight(30)
@@ -218,6 +225,7 @@ func TestRedisIsEmptied(t *testing.T) {
 
 // Polls that fail on one gateway are evidence for the one that leads.
 func TestTheLeaderSeesWhatOthersCount(t *testing.T) {
+	t.Parallel()
 	shared := withRedis(servertest.StartRedis(t))
 	spec := withRollout(t, "steps: [{setWeight: 100}, {analysis: {metrics: [{name: poll-success-ratio, interval: 3s, count: 100, minSamples: 5}]}}, {pause: {}}]")
 	leader := rolloutRig(t, shared, spec)
@@ -243,6 +251,7 @@ func TestTheLeaderSeesWhatOthersCount(t *testing.T) {
 
 // What a metric says moves with the rollout.
 func TestRolloutMetrics(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, `steps: [{setWeight: 30}, {pause: {}}, {setStream: bridge},
 		{analysis: {metrics: [{name: backend-rate, thresholdRange: {max: 1000}, interval: 3s, count: 100}]}}, {pause: {}}]`))
 	wants := func(lines ...string) {
