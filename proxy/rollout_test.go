@@ -77,6 +77,26 @@ func TestADisabledFlag(t *testing.T) {
 	}
 }
 
+// While the flag file cannot be read nobody could switch a flag off: no step ends by
+// itself, and all stay where they are.
+func TestAFlagFileThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {duration: 4s}}, {setWeight: 60}, {pause: {}}]"))
+	r.waitForWeight(30)
+	before := r.share()
+	if err := os.WriteFile(r.gateway.config.Rollout.Flags, []byte(`{"flags": `), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := r.waitFor("the pause is long over", func(s rolloutStatus) bool { return time.Since(*s.StepBegan) > 6*time.Second })
+	if s.Weight != 30 || r.share() != before || !strings.Contains(s.Reason, "waiting for a flag file that can be read: flag file "+r.gateway.config.Rollout.Flags+":1:") {
+		t.Errorf("weight %d, %s", s.Weight, s.Reason)
+	}
+	if err := os.WriteFile(r.gateway.config.Rollout.Flags, fmt.Appendf(nil, peopleFlags, "ENABLED"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.waitForWeight(60)
+}
+
 // Without Redis a file keeps the state: a gateway that starts again goes on, and
 // serves the weight from its first request on.
 func TestTheStateFileOutlivesTheGateway(t *testing.T) {
