@@ -209,6 +209,9 @@ func TestRedisIsDownAtTheStart(t *testing.T) {
 	if s.Phase != "" || r.share() != 0 || r.transport("polly") != "poll" {
 		t.Errorf("%+v, %d poll", s, r.share())
 	}
+	if body := r.admin("/rollout").body; strings.Contains(body, "null") {
+		t.Error(body)
+	}
 	if got := s.headline(); got != "rollout: not begun, or not known" {
 		t.Error(got)
 	}
