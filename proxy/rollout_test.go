@@ -81,13 +81,13 @@ func TestADisabledFlag(t *testing.T) {
 // itself, and all stay where they are.
 func TestAFlagFileThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {duration: 4s}}, {setWeight: 60}, {pause: {}}]"))
+	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {duration: 6s}}, {setWeight: 60}, {pause: {}}]"))
 	r.waitForWeight(30)
 	before := r.share()
 	if err := os.WriteFile(r.gateway.config.Rollout.Flags, []byte(`{"flags": `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := r.waitFor("the pause is long over", func(s rolloutStatus) bool { return time.Since(*s.StepBegan) > 6*time.Second })
+	s := r.waitFor("the pause is long over", func(s rolloutStatus) bool { return time.Since(*s.StepBegan) > 8*time.Second })
 	if s.Weight != 30 || r.share() != before || !strings.Contains(s.Reason, "waiting for a flag file that can be read: flag file "+r.gateway.config.Rollout.Flags+":1:") {
 		t.Errorf("weight %d, %s", s.Weight, s.Reason)
 	}
@@ -160,7 +160,7 @@ func TestTwoGateways(t *testing.T) {
 		return x.Leader != y.Leader && x.Replicas == 2 && y.Replicas == 2
 	})
 	b.command("abort", `{"actor":"ann"}`)
-	servertest.Within(t, time.Second, "the other one has heard", func() bool { return a.share() == 0 && a.status().Phase == control.Aborted })
+	servertest.Within(t, 3*time.Second, "the other one has heard", func() bool { return a.share() == 0 && a.status().Phase == control.Aborted })
 }
 
 // A Redis that is lost freezes the rollout: what was in force stays, commands are
