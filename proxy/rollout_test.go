@@ -163,6 +163,28 @@ func TestTwoGateways(t *testing.T) {
 	servertest.Within(t, 3*time.Second, "the other one has heard", func() bool { return a.share() == 0 && a.status().Phase == control.Aborted })
 }
 
+// A gateway that has another spec serves the rollout all the same, says so, and obeys
+// nothing but an abort.
+func TestAGatewayWithAnotherSpec(t *testing.T) {
+	t.Parallel()
+	shared := withRedis(servertest.StartRedis(t))
+	a := rolloutRig(t, shared, withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"))
+	a.waitFor("it leads", func(s rolloutStatus) bool { return s.Leader && s.Weight == 30 })
+	b := rolloutRig(t, shared, withRollout(t, "steps: [{setWeight: 80}, {pause: {}}]"))
+	if s := b.status(); !s.OtherSpec || s.Weight != 30 || b.share() != a.share() || !strings.Contains(s.text(time.Now()), "SPEC      this gateway has another spec than the rollout under way") {
+		t.Errorf("%+v", s)
+	}
+	if s := a.status(); s.OtherSpec {
+		t.Errorf("%+v", s)
+	}
+	if answer := b.post("promote", "", "Bearer "+adminToken); answer.status != http.StatusConflict || !strings.Contains(answer.detail(), "this gateway has another spec") {
+		t.Errorf("%d %s", answer.status, answer.body)
+	}
+	if s := b.command("abort", ""); s.Weight != 0 || s.Phase != control.Aborted {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A Redis that is lost freezes the rollout: what was in force stays, commands are
 // refused with the way out, and status says so.
 func TestRedisIsLostInARollout(t *testing.T) {
