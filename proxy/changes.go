@@ -46,6 +46,7 @@ func (g *Gateway) watch(ctx context.Context) {
 	group.Go(func() { g.legacy.Run(ctx) })
 	if g.redis != nil {
 		group.Go(func() { g.feed.Listen(ctx, g.redis) })
+		group.Go(func() { g.askRedis(ctx) })
 	}
 	if g.rollout != nil {
 		group.Go(func() { g.rollout.run(ctx) })

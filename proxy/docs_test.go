@@ -67,7 +67,9 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 	m := newMetrics()
 	m.forSource("sqlite")
 	m.followFeed(feed.New(feed.Options{}))
-	m.forRollout(spec.Spec{Steps: []spec.Step{{Metrics: []spec.Metric{{Name: "a"}}}}})
+	m.forRedis()
+	m.followOldPages(&streamTime{})
+	m.forRollout(spec.Spec{Steps: []spec.Step{{Metrics: []spec.Metric{{Name: "a", Range: spec.Range{Max: new(float64)}}}}}})
 	m.countLegacy(census.New(census.Options{}))
 	m.flagEvaluations.WithLabelValues("f", "v", "r")
 	families, err := m.registry.Gather()
@@ -89,7 +91,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 			t.Errorf("the README does not name %s with %v", name, labels)
 		}
 	}
-	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 24 || rows < 9 {
+	if rows := strings.Count(string(data), "_total` |") + strings.Count(string(data), "_seconds` |"); ours != 30 || rows < 9 {
 		t.Errorf("%d metrics of our own", ours)
 	}
 }

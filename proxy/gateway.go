@@ -46,7 +46,6 @@ type Gateway struct {
 	interval       int // seconds
 	intervalHeader []string
 	draining       atomic.Bool
-	pollsFailed    atomic.Int64 // by the source
 	oldPages       streamTime
 	rollout        *controller // nil without a spec
 }
@@ -93,8 +92,10 @@ func (g *Gateway) open() (err error) {
 		if g.redis, err = redisconn.Open(url, c.Redis.Timeout); err != nil {
 			return fmt.Errorf("redis.url: %w", err)
 		}
+		g.metrics.forRedis()
 	}
 	g.metrics.forSource(c.Store.Driver)
+	g.metrics.followOldPages(&g.oldPages)
 	reader := g.newReader()
 	g.follow(reader)
 	g.source = reader

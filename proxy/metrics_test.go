@@ -86,7 +86,7 @@ func (r *rig) changed() (lines []string) {
 	for s := bufio.NewScanner(strings.NewReader(r.admin("/metrics").body)); s.Scan(); {
 		line := s.Text()
 		own := strings.HasPrefix(line, "sluice_") && !strings.Contains(line, "_seconds_sum") && !strings.Contains(line, "_bucket{")
-		if own && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "flag_") && !strings.Contains(line, "advised") && !strings.Contains(line, "feed_lag") {
+		if own && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "flag_") && !strings.Contains(line, "advised") && !strings.Contains(line, "feed_lag") && !strings.Contains(line, "stream_seconds") {
 			lines = append(lines, strings.TrimPrefix(line, "sluice_"))
 		}
 	}
@@ -119,7 +119,7 @@ func TestPollsAreCounted(t *testing.T) {
 		`poll_duration_seconds_count{client="native"} 2`,
 		`poll_duration_seconds_count{client="sluice"} 1`,
 		`polls_total{client="drop-in",result="empty"} 1`,
-		`polls_total{client="native",result="error"} 1`,
+		`polls_total{client="native",result="refused"} 1`,
 		`polls_total{client="native",result="reset"} 1`,
 		`polls_total{client="sluice",result="items"} 1`,
 		`source_request_duration_seconds_count{source="sqlite"} 2`,
@@ -141,10 +141,28 @@ func TestStreamsAreCounted(t *testing.T) {
 		`source_request_duration_seconds_count{source="sqlite"} 1`,
 		`source_requests_total{outcome="ok",source="sqlite"} 1`,
 	)
+	if !strings.Contains(r.scrape(), "\nsluice_compat_legacy_stream_seconds_total 0.") {
+		t.Errorf("no time passes for it: %s", r.scrape())
+	}
 	conn.Close()
 	servertest.Eventually(t, "the stream counts as gone", func() bool {
 		return r.counts(`compat_streams 0`) && r.counts(`compat_stream_closes_total{reason="gone"} 1`)
 	})
+}
+
+// Only an end that an old page's reader did not bring about is an error to them.
+func TestEndsUnderOldPagesAreCounted(t *testing.T) {
+	r := newRig(t, withFlags(t, "sse", "bridge"), func(c *config.Config) { c.Compat.OldPageDuration = time.Millisecond })
+	r.get("alice", "/api/stream")
+	if !r.counts("compat_legacy_stream_ends_total 1") {
+		t.Error(r.scrape())
+	}
+	left := newRig(t, withFlags(t, "sse", "bridge"))
+	left.ask("alice", "/api/stream")
+	servertest.Eventually(t, "the stream is gone", func() bool { return left.counts(`compat_stream_closes_total{reason="gone"} 1`) })
+	if !left.counts("compat_legacy_stream_ends_total 0") {
+		t.Error(left.scrape())
+	}
 }
 
 // Users, ids and paths would make as many series as there are of them.
