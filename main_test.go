@@ -25,6 +25,8 @@ var allowed = map[string][]string{
 	"sluice/client/internal/bundle": {},
 	"sluice/compat":                 {"sluice/backend"},
 	"sluice/compat/census":          {},
+	"sluice/dashboards":             {},
+	"sluice/dashboards/build":       {"sluice/dashboards"},
 	"sluice/demo":                   {"sluice/client"},
 	"sluice/e2e":                    {},
 	"sluice/e2e/appdb":              {"sluice/backend"},
