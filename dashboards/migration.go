@@ -39,7 +39,7 @@ func migration() *board {
 	b.WithPanel(check())
 
 	b.row("Cohorts side by side")
-	b.WithPanel(wide(target(coloured(graph("Staleness, p95", seconds, "Who polls, and who is on the bridged stream at the same time. What the app's own stream delivers passes through and is not measured.",
+	b.WithPanel(wide(target(coloured(graph("Staleness of the cohorts, p95", seconds, "Who polls, and who is on the bridged stream at the same time. What the app's own stream delivers passes through and is not measured.",
 		query{cohort, "{{transport}}"}), "poll", "bridge"), step{StalenessTarget, "red"})))
 	b.WithPanel(wide(coloured(graph("Items", items, "Items delivered to each cohort, repeats included.",
 		query{`sum by (transport) (rate(sluice_notifications_delivered_total{@}[@]))`, "{{transport}}"}), "poll", "bridge")))
