@@ -34,7 +34,7 @@ func legacyEvents(s *rows, ids ...string) string {
 func passes(t *testing.T, b *Bridge, body io.Reader) {
 	t.Helper()
 	r := httptest.NewRequest("GET", "/api/stream", nil)
-	along := b.Along(io.NopCloser(body), r, alice)
+	along := b.Along(io.NopCloser(body), r, alice, nil)
 	if _, err := io.Copy(io.Discard, along); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestFromPassThroughToTheBridge(t *testing.T) {
 func TestAlongChangesNothing(t *testing.T) {
 	body := bytes.Repeat([]byte("data: {\"type\":\"notification.created\",\"data\":{\"id\":\"a\",\"created_at\":\"2026-11-24 00:00:00\"}}\r\n\r\n\x00\xff"), 100)
 	b := newBridge(&rows{}, &tally{})
-	along := b.Along(io.NopCloser(iotest.DataErrReader(bytes.NewReader(body))), httptest.NewRequest("GET", "/", nil), alice)
+	along := b.Along(io.NopCloser(iotest.DataErrReader(bytes.NewReader(body))), httptest.NewRequest("GET", "/", nil), alice, nil)
 	got, err := io.ReadAll(along)
 	if err != nil || !bytes.Equal(got, body) {
 		t.Errorf("%d bytes, want %d: %v", len(got), len(body), err)
@@ -191,7 +191,7 @@ func TestAlongNotesAsItGoes(t *testing.T) {
 		b := newBridge(s, &tally{})
 		s.add(time.Hour, "a")
 		read, write := io.Pipe()
-		along := b.Along(read, httptest.NewRequest("GET", "/api/stream", nil), alice)
+		along := b.Along(read, httptest.NewRequest("GET", "/api/stream", nil), alice, nil)
 		done := make(chan struct{})
 		go func() { defer close(done); _, _ = io.Copy(io.Discard, along) }()
 		if _, err := io.WriteString(write, legacyEvents(s, "a")); err != nil {

@@ -134,12 +134,7 @@ func Ours(r *http.Request, user string) bool {
 // Serve answers a request of a verified caller, whose credential is good until
 // expires. It returns when the stream has ended.
 func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller, expires time.Time) {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache, no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-
+	begin(w)
 	place, told := toldAt(Place(r), c.User)
 	s := &stream{
 		Options: b.options, caller: c, place: place,
@@ -155,6 +150,15 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	b.options.Observer.StreamOpened()
 	b.options.Observer.StreamClosed(b.serve(r, s, expires))
 	s.out.allow() // net/http is about to write the end of the response
+}
+
+// begin commits the response.
+func begin(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
 }
 
 func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
@@ -19,6 +21,7 @@ import (
 	"sluice/backend/feed"
 	"sluice/compat"
 	"sluice/compat/census"
+	"sluice/compat/shadow"
 	"sluice/internal/redisconn"
 	"sluice/proxy/auth"
 	"sluice/proxy/config"
@@ -30,8 +33,9 @@ type Gateway struct {
 	config  config.Config
 	log     *zap.Logger
 	metrics *metrics
+	began   time.Time
 
-	auth   *auth.Verifier
+	auth   auth.Authenticator
 	flags  *rollout.Flags
 	store  store
 	tail   backend.Tail          // nil when the store cannot be followed
@@ -39,6 +43,7 @@ type Gateway struct {
 	feed   *feed.Feed
 	source backend.Source // the store behind guard and cache
 	bridge *compat.Bridge
+	shadow *shadow.Shadow
 	legacy *census.Census
 	app    http.Handler
 
@@ -61,11 +66,11 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: c, log: log, metrics: newMetrics(),
-		auth:   newVerifier(c),
+		config: c, log: log, metrics: newMetrics(), began: time.Now(),
 		limits: limits{c.Poll.LimitDefault, c.Poll.LimitMax},
-		app:    newAppProxy(app, log),
 	}
+	g.auth = g.newAuthenticator()
+	g.app = newAppProxy(app, log, g.auth)
 	advised := c.Poll.Interval
 	if c.Poll.Paused {
 		advised = c.Poll.Ceiling
@@ -96,9 +101,11 @@ func (g *Gateway) open() (err error) {
 	}
 	g.metrics.forSource(c.Store.Driver)
 	g.metrics.followOldPages(&g.oldPages)
-	reader := g.newReader()
+	guarded := g.guarded()
+	reader := g.newReader(guarded)
 	g.follow(reader)
 	g.source = reader
+	g.openShadow(reader, guarded)
 	bridge := compat.Options{
 		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
@@ -122,6 +129,12 @@ func (g *Gateway) open() (err error) {
 // Close releases what New opened. Nothing may be served any more.
 func (g *Gateway) Close() error {
 	var errs []error
+	if a, ok := g.auth.(interface{ Close() }); ok {
+		a.Close()
+	}
+	if g.shadow != nil {
+		g.shadow.Close()
+	}
 	if g.redis != nil {
 		errs = append(errs, g.redis.Close())
 	}
@@ -137,31 +150,41 @@ func (g *Gateway) Close() error {
 	return errors.Join(errs...)
 }
 
-func newVerifier(c config.Config) *auth.Verifier {
-	return auth.New(auth.Options{
-		Cookie: c.Auth.Cookie, Claim: c.Auth.Claim, Algorithms: c.Auth.Algorithms,
-		Key: []byte(c.Auth.Key.Value()), Audience: c.Auth.Audience, Issuer: c.Auth.Issuer,
-	})
-}
-
 // identify returns whose request it is. If it says false, the request has been
 // answered: by the app, as on day one, or with 401 where there is no flag file or
-// our own client asks.
+// our own client asks; with 503 if it cannot be told now.
 func (g *Gateway) identify(c *gin.Context) (auth.Identity, bool) {
 	id, err := g.auth.Authenticate(c.Request)
+	return id, g.settle(c, id, err)
+}
+
+// settle does with a request what identify says, once it is known whose it is.
+func (g *Gateway) settle(c *gin.Context, id auth.Identity, err error) bool {
 	rec := below(c)
-	if err == nil {
+	switch {
+	case err == nil:
 		rec.user = id.User
-		return id, true
-	}
-	rec.err = err
-	if g.flags.Named() && clientOf(c.Request) == "native" {
+		return true
+	case g.flags.Named() && clientOf(c.Request) == "native":
+		rec.err = err
 		g.pass(c)
-		return id, false
+	default:
+		g.refuse(rec, err)
+	}
+	return false
+}
+
+// refuse answers a request that has no user.
+func (g *Gateway) refuse(rec *recorder, err error) {
+	rec.err = err
+	if errors.Is(err, auth.ErrUnavailable) {
+		rec.outcome = "unverified"
+		rec.Header().Set("Retry-After", strconv.Itoa(g.interval))
+		writeProblem(rec, http.StatusServiceUnavailable, auth.ErrUnavailable.Error())
+		return
 	}
 	rec.outcome = "unauthorized"
 	writeProblem(rec, http.StatusUnauthorized, "authentication required")
-	return id, false
 }
 
 // pass hands a request to the app.

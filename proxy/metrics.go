@@ -55,7 +55,8 @@ type metrics struct {
 	flagEvaluations  *prometheus.CounterVec
 	flagReload       prometheus.Gauge
 	redisUp          prometheus.Gauge // nil without Redis
-	rollout          *rolloutMetrics  // nil without a spec
+	shadow           *shadowMetrics
+	rollout          *rolloutMetrics // nil without a spec
 }
 
 func newMetrics() *metrics {
@@ -83,6 +84,7 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.staleness, m.catchUp, m.observedInterval, m.cursorChecks,
 		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.shadow = newShadowMetrics(m.registry)
 	for _, c := range clients {
 		for _, r := range pollResults {
 			m.polls.WithLabelValues(c, r)

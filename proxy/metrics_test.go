@@ -98,7 +98,7 @@ func (r *rig) changed() (lines []string) {
 	for s := bufio.NewScanner(strings.NewReader(r.admin("/metrics").body)); s.Scan(); {
 		line := s.Text()
 		own := strings.HasPrefix(line, "sluice_") && !strings.Contains(line, "_seconds_sum") && !strings.Contains(line, "_bucket{")
-		if own && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "flag_") && !strings.Contains(line, "advised") && !strings.Contains(line, "feed_lag") && !strings.Contains(line, "stream_seconds") {
+		if own && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "flag_") && !strings.Contains(line, "advised") && !strings.Contains(line, "feed_lag") && !strings.Contains(line, "legacy_stream_") {
 			lines = append(lines, strings.TrimPrefix(line, "sluice_"))
 		}
 	}

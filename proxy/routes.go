@@ -55,8 +55,7 @@ func (g *Gateway) clientConfig(c *gin.Context) {
 	rec := below(c)
 	id, err := g.auth.Authenticate(c.Request)
 	if err != nil {
-		rec.err, rec.outcome = err, "unauthorized"
-		writeProblem(c.Writer, http.StatusUnauthorized, "authentication required")
+		g.refuse(rec, err)
 		return
 	}
 	rec.user, rec.outcome = id.User, "config"

@@ -42,7 +42,7 @@ func openStore(c config.Config) (store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return upstream.New(upstream.Options{URL: app, Cookie: c.Auth.Cookie, Timeout: c.Upstream.Timeout}), nil
+	return upstream.New(upstream.Options{URL: app, Name: credentialName(c), Timeout: c.Upstream.Timeout}), nil
 }
 
 // follower is a store whose changes can be followed.
@@ -54,14 +54,19 @@ type follower interface {
 // any of them to be busy, and no more than an app in trouble can bear.
 const concurrentReads = 64
 
-// newReader puts guard and cache before the store.
-func (g *Gateway) newReader() *latest.Reader {
+// guarded puts the guard before the store.
+func (g *Gateway) guarded() backend.Source {
+	return guard.New(guard.Options{
+		Source:     measured{g.store, g.config.Store.Driver, g.metrics},
+		Concurrent: concurrentReads, Timeout: g.config.Upstream.Timeout, Resting: g.sourceRests,
+	})
+}
+
+// newReader puts the cache before the guarded store.
+func (g *Gateway) newReader(guarded backend.Source) *latest.Reader {
 	c := g.config
 	o := latest.Options{
-		Source: guard.New(guard.Options{
-			Source:     measured{g.store, c.Store.Driver, g.metrics},
-			Concurrent: concurrentReads, Timeout: c.Upstream.Timeout, Resting: g.sourceRests,
-		}),
+		Source:     guarded,
 		Local:      latest.NewMemory(memoryUsers),
 		Bound:      func(read time.Time) time.Duration { return c.StalenessBound(g.feed.Hears(read)) },
 		Vouches:    func(read time.Time) bool { return g.feed.Vouches(read) },

@@ -35,13 +35,17 @@ func (g *Gateway) elapsedOf(r *http.Request) time.Duration {
 	return max(elapsed, time.Millisecond) // at once is not never
 }
 
-// polled counts what a poll has delivered by its age: what was created since the
-// client's last success was as stale as it is old, all else had to wait for the client.
+// polled counts what a poll has delivered by its age. To a client that was there an
+// item is as stale as it is old: also one that the client's last success should have
+// brought, since then a cache or a source that lags has hidden it. What a client
+// that was not there had to wait for is catch-up, and so are repeats.
 func (g *Gateway) polled(client string, p backend.Page, elapsed time.Duration) {
 	now := time.Now()
 	for i, item := range p.Items {
 		age := max(now.Sub(item.Time()), 0)
-		if i < p.Repeated || elapsed == 0 || age > elapsed+rounding {
+		// A poll at once asks for the next page of a backlog.
+		waited := elapsed < time.Second && age > elapsed+rounding
+		if i < p.Repeated || p.Reset || elapsed == 0 || waited {
 			g.metrics.catchUp.Inc()
 			continue
 		}
