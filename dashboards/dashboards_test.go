@@ -125,6 +125,7 @@ func TestTargetsAreThoseOfTheChecks(t *testing.T) {
 	}{
 		spec.PollSuccessRatio:    {SuccessTarget, func(r spec.Range) *float64 { return r.Min }},
 		spec.StalenessP95:        {StalenessTarget, func(r spec.Range) *float64 { return r.Max }},
+		spec.ShadowExtra:         {ExtraTarget, func(r spec.Range) *float64 { return r.Max }},
 		spec.LegacyReconnectRate: {AlarmTarget, func(r spec.Range) *float64 { return r.Max }},
 	} {
 		check, _ := spec.CheckNamed(name)

@@ -38,6 +38,15 @@ func migration() *board {
 	b.row("Checks, each against its limits")
 	b.WithPanel(check())
 
+	b.row("The shadow: would polls have delivered what the app's stream did?")
+	b.WithPanel(graph("Compared", items, "Items of users on the app's own stream that were compared with what polls would deliver. Only with rollout.shadow_ratio.",
+		query{`sum(rate(sluice_shadow_compared_total{@}[@]))`, "compared"}, query{`sum(rate(sluice_shadow_inconclusive_total{@}[@]))`, "inconclusive"}))
+	b.WithPanel(target(coloured(graph("Missed and extra", ratio, "missed: the app's stream delivered it, and polling would not have; none is allowed. extra: polling would have, and that stream lost it.",
+		query{`sum(rate(sluice_shadow_missed_total{@}[@])) / sum(rate(sluice_shadow_compared_total{@}[@]))`, "missed"},
+		query{`sum(rate(sluice_shadow_extra_total{@}[@])) / sum(rate(sluice_shadow_compared_total{@}[@]))`, "extra"}), "missed", "extra"), step{ExtraTarget, "yellow"}))
+	b.WithPanel(coloured(graph("How much later polls are", seconds, "Time by which polling delivers an item later than the app's stream; below 0 it is earlier. Both look once in 5 s.",
+		quantiles(`histogram_quantile(%s, sum by (le) (rate(sluice_shadow_lateness_seconds_bucket{@}[@])))`)...), "p50", "p95", "p99"))
+
 	b.row("Cohorts side by side")
 	b.WithPanel(wide(target(coloured(graph("Staleness of the cohorts, p95", seconds, "Who polls, and who is on the bridged stream at the same time. What the app's own stream delivers passes through and is not measured.",
 		query{cohort, "{{transport}}"}), "poll", "bridge"), step{StalenessTarget, "red"})))

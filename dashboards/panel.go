@@ -31,12 +31,13 @@ var colours = map[string]string{
 	"poll": "blue", "bridge": "orange", "items": "blue", "empty": "light-blue", "reset": "purple", "throttled": "yellow", "refused": "super-light-orange", "error": "red",
 	"p50": "light-green", "p95": "yellow", "p99": "red", "hit": "green", "failed": "red", "late": "yellow", "gap": "red",
 	"observed": "blue", "advised": "green", "recommended": "yellow", "minimum": "red", "maximum": "red", "value": "blue",
+	"missed": "red", "extra": "yellow",
 	"completed": "green", "paused": "yellow", "aborted": "red",
 }
 
 // graph shows lines over time.
 func graph(title, unit, description string, queries ...query) *timeseries.PanelBuilder {
-	p := timeseries.NewPanelBuilder().Title(title).Description(description).Unit(unit).Min(0).Datasource(source()).
+	p := timeseries.NewPanelBuilder().Title(title).Description(description).Unit(unit).AxisSoftMin(0).Datasource(source()).
 		Height(graphHeight).Span(columns / graphsInARow).LineWidth(2).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
 		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true)).
 		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))

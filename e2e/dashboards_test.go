@@ -37,7 +37,7 @@ func observed(t *testing.T) (*world, prometheus) {
 		}
 	}
 	w := newWorld(t, "SLUICE_ROLLOUT_FLAGS="+flags, "SLUICE_ROLLOUT_SPEC="+spec, "SLUICE_ADMIN_TOKEN="+token,
-		"SLUICE_CACHE_AUDIT_RATIO=20", "SLUICE_COMPAT_OLD_PAGE_DURATION=10s", "SLUICE_COMPAT_INJECT_SHIM=true")
+		"SLUICE_CACHE_AUDIT_RATIO=20", "SLUICE_COMPAT_OLD_PAGE_DURATION=10s", "SLUICE_COMPAT_INJECT_SHIM=true", "SLUICE_ROLLOUT_SHADOW_RATIO=1", "SLUICE_POLL_INTERVAL=1s", "SLUICE_CACHE_STALENESS_BOUND=2s")
 	var rules []string
 	for _, name := range []string{"recording.yaml", "alerts.yaml"} {
 		path, err := filepath.Abs("../dashboards/rules/" + name)
@@ -53,11 +53,13 @@ func observed(t *testing.T) (*world, prometheus) {
 
 const token = "a token for tests"
 
-// native pollers poll, whatever the rollout does; readers never do.
+// native pollers poll, whatever the rollout does; the others go with it. Three keep
+// the app's own stream, beside which the shadow polls.
 const listedFlags = `{"flags":{
  "notifications-transport":{"state":"ENABLED","variants":{"sse":"sse","poll":"poll"},"defaultVariant":"sse",
   "targeting":{"if":[{"in":[{"var":"targetingKey"},["native-0","native-1","native-2","native-3","native-4"]]},"poll",{"fractional":[["poll",0],["sse",100]]}]}},
- "legacy-stream":{"state":"ENABLED","variants":{"upstream":"upstream","bridge":"bridge","retired":"retired"},"defaultVariant":"bridge"}}}`
+ "legacy-stream":{"state":"ENABLED","variants":{"upstream":"upstream","bridge":"bridge","retired":"retired"},"defaultVariant":"bridge",
+  "targeting":{"if":[{"in":[{"var":"targetingKey"},["shadow-0","shadow-1","shadow-2"]]},"upstream","bridge"]}}}}`
 
 const shortRollout = `apiVersion: sluice/v1alpha1
 kind: Rollout
@@ -83,7 +85,7 @@ spec:
 func TestDashboardsTellWhatHappened(t *testing.T) {
 	w, p := observed(t)
 	l := newLoad(t, w)
-	l.start(5, 20, 10)
+	l.start(5, 20, 10, 3)
 	lasts := length
 	if text := os.Getenv("SLUICE_LOAD"); text != "" {
 		var err error
@@ -92,7 +94,7 @@ func TestDashboardsTellWhatHappened(t *testing.T) {
 		}
 	}
 	var users []string
-	for kind, n := range map[string]int{"native": 5, "sluice": 20, "reader": 10} {
+	for kind, n := range map[string]int{"native": 5, "sluice": 20, "reader": 10, "shadow": 3} {
 		for i := range n {
 			users = append(users, fmt.Sprintf("%s-%d", kind, i))
 		}
@@ -108,7 +110,8 @@ func TestDashboardsTellWhatHappened(t *testing.T) {
 	t.Log(l)
 	run := time.Since(began)
 	servertest.Eventually(t, "the last scrape is in", func() bool {
-		return p.value("sum(sluice_polls_total)") == l.total("items", "empty", "reset", "refused", "error")
+		return p.value("sum(sluice_polls_total)") == l.total("items", "empty", "reset", "refused", "error") &&
+			p.value(`sum(sluice_notifications_delivered_total{transport="bridge"})`) == l.items("bridge")
 	})
 
 	t.Run("numbers", func(t *testing.T) { p.t = t; wantNumbers(t, p, l, run) })
@@ -178,9 +181,9 @@ func wantNumbers(t *testing.T, p prometheus, l *load, run time.Duration) {
 			t.Errorf("polls, %s: %v, not %v", key, got, n)
 		}
 	}
-	for transport, n := range l.delivered {
-		if got := p.value("sum(sluice_notifications_delivered_total{transport=%q})", transport); got != n {
-			t.Errorf("items delivered by %s: %v, not %v", transport, got, n)
+	for _, transport := range []string{"poll", "bridge"} {
+		if got := p.value("sum(sluice_notifications_delivered_total{transport=%q})", transport); got != l.items(transport) {
+			t.Errorf("items delivered by %s: %v, not %v", transport, got, l.items(transport))
 		}
 	}
 	sum := 0.0
@@ -192,7 +195,7 @@ func wantNumbers(t *testing.T, p prometheus, l *load, run time.Duration) {
 	for name, c := range map[string]struct{ got, want, within float64 }{
 		"stale items": {p.value(`sum(sluice_delivery_staleness_seconds_count{transport="poll"})`), items, 0},
 		"staleness":   {p.value(`sum(sluice_delivery_staleness_seconds_sum{transport="poll"})`), sum, 0.05 * items}, // the way back, 50 ms each
-		"catch-up":    {p.value(`sum(sluice_catchup_items_total)`), l.waited + l.delivered["bridge"] - live, 0},
+		"catch-up":    {p.value(`sum(sluice_catchup_items_total)`), l.waited + l.items("bridge") - live, 0},
 	} {
 		if math.Abs(c.got-c.want) > c.within {
 			t.Errorf("%s: %v, not %v", name, c.got, c.want)

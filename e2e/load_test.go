@@ -42,7 +42,8 @@ func newLoad(t *testing.T, w *world) *load {
 // do not beat.
 const every = 700 * time.Millisecond
 
-func (l *load) start(native, sluice, readers int) {
+func (l *load) start(native, sluice, readers, shadowed int) {
+	l.t.Cleanup(l.streams.Wait)
 	for i := range native {
 		l.pollers.Go(func() { l.poll(l.w.user(fmt.Sprintf("native-%d", i)), "native") })
 	}
@@ -50,7 +51,10 @@ func (l *load) start(native, sluice, readers int) {
 		l.pollers.Go(func() { l.poll(l.w.user(fmt.Sprintf("sluice-%d", i)), "sluice") })
 	}
 	for i := range readers {
-		l.streams.Go(func() { l.read(l.w.user(fmt.Sprintf("reader-%d", i))) })
+		l.streams.Go(func() { l.read(l.w.user(fmt.Sprintf("reader-%d", i)), "bridge") })
+	}
+	for i := range shadowed {
+		l.streams.Go(func() { l.read(l.w.user(fmt.Sprintf("shadow-%d", i)), "app") })
 	}
 }
 
@@ -149,16 +153,21 @@ func (l *load) saw(client, result string, items []struct {
 	}
 }
 
-// read is an old page: it opens a new stream whenever one ends, a second later.
-func (l *load) read(u *user) {
+// read is an old page: it opens a new stream whenever one ends, a second later, until
+// the test ends.
+func (l *load) read(u *user, transport string) {
+	ctx := l.t.Context()
 	for {
-		req, err := http.NewRequestWithContext(l.t.Context(), http.MethodGet, u.base+"/api/stream", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.base+"/api/stream", nil)
 		if err != nil {
 			l.t.Error(err)
 			return
 		}
 		req.Header.Set("Cookie", u.cookie)
 		resp, err := u.client.Do(req)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			l.t.Error(err)
 			return
@@ -166,13 +175,13 @@ func (l *load) read(u *user) {
 		for s := bufio.NewScanner(resp.Body); s.Scan(); {
 			if strings.HasPrefix(s.Text(), "data:") {
 				l.mu.Lock()
-				l.delivered["bridge"]++
+				l.delivered[transport]++
 				l.mu.Unlock()
 			}
 		}
 		resp.Body.Close()
 		select {
-		case <-l.stop:
+		case <-ctx.Done():
 			return
 		case <-time.After(time.Second):
 		}
@@ -185,7 +194,7 @@ func (l *load) write(users []string, each time.Duration, until time.Time) {
 	for n := 0; time.Now().Before(until); n++ {
 		user := users[n%len(users)]
 		l.w.insert(user, fmt.Sprintf("item %d", n))
-		if !strings.HasPrefix(user, "reader") {
+		if !strings.HasPrefix(user, "reader") && !strings.HasPrefix(user, "shadow") {
 			l.written++
 		}
 		time.Sleep(each)
@@ -197,17 +206,21 @@ func (l *load) write(users []string, each time.Duration, until time.Time) {
 func (l *load) settle() {
 	l.t.Helper()
 	servertest.Eventually(l.t, "pollers have everything", func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.delivered["poll"] == l.written
+		return l.items("poll") == l.written
 	})
 }
 
-// end lets everybody get what is there, and waits until all have left.
+// end lets pollers get what is there, and waits until all have left. Readers stay.
 func (l *load) end() {
 	close(l.stop)
 	l.pollers.Wait()
-	l.streams.Wait()
+}
+
+// items delivered by a transport.
+func (l *load) items(transport string) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.delivered[transport]
 }
 
 func (l *load) total(results ...string) (n float64) {
