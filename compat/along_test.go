@@ -229,3 +229,42 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+// ear is a Listener.
+type ear struct {
+	heard [][]string // the ids in each piece
+	ended int
+}
+
+func (e *ear) Heard(items []backend.Key) {
+	var ids []string
+	for _, k := range items {
+		ids = append(ids, k.ID)
+	}
+	e.heard = append(e.heard, ids)
+}
+
+func (e *ear) Ended() { e.ended++ }
+
+// A listener hears every piece, the heartbeats too, and of an item when its line has
+// ended.
+func TestAlongTellsItsListener(t *testing.T) {
+	s, e := &rows{}, &ear{}
+	s.add(time.Hour, "a", "b", "c")
+	b := newBridge(s, &tally{})
+	read, write := io.Pipe()
+	along := b.Along(read, httptest.NewRequest("GET", "/api/stream", nil), alice, e)
+	done := make(chan struct{})
+	go func() { defer close(done); _, _ = io.Copy(io.Discard, along); along.Close() }()
+	event := legacyEvents(s, "a")
+	for _, piece := range []string{": heartbeat\n\n", event[:40], event[40:], legacyEvents(s, "b", "c"), "data: {\"type\":\"error\"}\n\n"} {
+		if _, err := io.WriteString(write, piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write.Close()
+	<-done
+	if want := [][]string{nil, nil, {"a"}, {"b", "c"}, nil}; !slices.EqualFunc(e.heard, want, slices.Equal[[]string]) || e.ended != 1 {
+		t.Errorf("heard %q, %d ends", e.heard, e.ended)
+	}
+}

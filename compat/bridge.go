@@ -23,8 +23,8 @@ import (
 // Options of a Bridge. All durations are positive.
 type Options struct {
 	Source    backend.Source
-	Interval  time.Duration // between two reads of the source for one stream
-	Heartbeat time.Duration // at most so long between two writes
+	Interval  func() time.Duration // between two reads of the source for one stream
+	Heartbeat time.Duration        // at most so long between two writes
 	// MaxDuration ends streams of readers that came back with an id: they
 	// reconnect without anybody noticing.
 	MaxDuration time.Duration
@@ -47,6 +47,10 @@ type Observer interface {
 	// Delivered tells that so many items were sent, repeats included; live are those
 	// that came while their reader was there.
 	Delivered(n int, live []backend.Notification)
+	// Asked tells that the reader of a stream, our client, was asked for an echo, and
+	// had at least EchoWithin to give it.
+	Asked()
+	Returned(Return) // an old page
 	ReadFailed(error)
 	BrowserUnknown(error) // what is remembered of a browser could not be looked up or kept
 }
@@ -138,7 +142,8 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	place, told := toldAt(Place(r), c.User)
 	s := &stream{
 		Options: b.options, caller: c, place: place,
-		out: writer{w: w, control: http.NewResponseController(w)},
+		asks: asks(r, c.User),
+		out:  writer{w: w, control: http.NewResponseController(w)},
 	}
 	if told {
 		s.mark = toldMark
@@ -179,6 +184,9 @@ func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
 	defer stop()
 	s.woken = woken
 	ended, place := s.run(r.Context(), b.drain, bound, reason), ""
+	if !s.asked.IsZero() && time.Since(s.asked) >= EchoWithin {
+		b.options.Observer.Asked()
+	}
 	if ended != Gone {
 		place = s.place
 	}

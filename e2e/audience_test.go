@@ -123,14 +123,13 @@ func (a *audience) moved() []*tab {
 	return slices.DeleteFunc(a.on("poll"), func(b *tab) bool { return b.user == "pinned-poll" })
 }
 
-// back waits until pages are on the stream again, and returns when the last one was
-// told.
-func (a *audience) back(tabs []*tab) (last time.Time) {
+// back waits until none of the users whom nobody has named polls, and returns when
+// the last page was told since a time.
+func (a *audience) back(since time.Time) (last time.Time) {
 	a.t.Helper()
-	servertest.Eventually(a.t, "all are back on the stream", func() bool {
-		return !slices.ContainsFunc(tabs, func(b *tab) bool { b.mu.Lock(); defer b.mu.Unlock(); return b.transport != "sse" })
-	})
-	for _, b := range tabs {
+	servertest.Eventually(a.t, "all are back on the stream", func() bool { return len(a.moved()) == 0 })
+	last = since
+	for _, b := range a.on("sse") {
 		b.mu.Lock()
 		if b.switched.After(last) {
 			last = b.switched

@@ -30,6 +30,7 @@ type fleet struct {
 	gateways []*member
 	http     *http.Client // of all pages
 	seen     uint64       // the version after the last command
+	healed   time.Time    // when something last went wrong no more
 }
 
 // member is one gateway; it keeps its addresses when it starts again.

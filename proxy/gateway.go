@@ -30,7 +30,8 @@ import (
 
 // Gateway is one running Sluice.
 type Gateway struct {
-	config  config.Config
+	config  config.Config // as of the start
+	live    atomic.Pointer[config.Config]
 	log     *zap.Logger
 	metrics *metrics
 	began   time.Time
@@ -42,17 +43,16 @@ type Gateway struct {
 	redis  redis.UniversalClient // nil without Redis
 	feed   *feed.Feed
 	source backend.Source // the store behind guard and cache
+	pacing *pacing
+	tuning *tuning
 	bridge *compat.Bridge
 	shadow *shadow.Shadow
 	legacy *census.Census
 	app    http.Handler
 
-	limits         limits
-	interval       int // seconds
-	intervalHeader []string
-	draining       atomic.Bool
-	oldPages       streamTime
-	rollout        *controller // nil without a spec
+	draining atomic.Bool
+	oldPages streamTime
+	rollout  *controller // nil without a spec
 }
 
 // New opens everything a gateway needs; a flag file that is missing or bad is an
@@ -66,17 +66,11 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: c, log: log, metrics: newMetrics(), began: time.Now(),
-		limits: limits{c.Poll.LimitDefault, c.Poll.LimitMax},
+		config: c, log: log, metrics: newMetrics(c), began: time.Now(),
 	}
+	g.live.Store(&c)
 	g.auth = g.newAuthenticator()
 	g.app = newAppProxy(app, log, g.auth)
-	advised := c.Poll.Interval
-	if c.Poll.Paused {
-		advised = c.Poll.Ceiling
-	}
-	g.interval, g.intervalHeader = wholeSeconds(advised)
-	g.metrics.advised.Set(advised.Seconds())
 	if err := g.open(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -90,6 +84,7 @@ func (g *Gateway) open() (err error) {
 		return err
 	}
 	g.metrics.flagReload.Set(1)
+	g.metrics.configReload.Set(1)
 	if g.store, err = openStore(c); err != nil {
 		return err
 	}
@@ -103,11 +98,12 @@ func (g *Gateway) open() (err error) {
 	g.metrics.followOldPages(&g.oldPages)
 	guarded := g.guarded()
 	reader := g.newReader(guarded)
+	g.tuning = g.newTuning()
 	g.follow(reader)
 	g.source = reader
 	g.openShadow(reader, guarded)
 	bridge := compat.Options{
-		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
+		Source: g.source, Interval: g.pacing.interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
 		Watch:    g.feed.Watch,
 		Farewell: c.Compat.Farewell,
@@ -179,7 +175,7 @@ func (g *Gateway) refuse(rec *recorder, err error) {
 	rec.err = err
 	if errors.Is(err, auth.ErrUnavailable) {
 		rec.outcome = "unverified"
-		rec.Header().Set("Retry-After", strconv.Itoa(g.interval))
+		rec.Header().Set("Retry-After", strconv.Itoa(g.pacing.retryAfter()))
 		writeProblem(rec, http.StatusServiceUnavailable, auth.ErrUnavailable.Error())
 		return
 	}

@@ -28,18 +28,18 @@ func askPrometheus(ctx context.Context, address, query string) (float64, error) 
 	}
 	switch r := result.(type) {
 	case *model.Scalar:
-		return number(float64(r.Value))
+		return onlyNumber(float64(r.Value))
 	case model.Vector:
 		if len(r) == 1 {
-			return number(float64(r[0].Value))
+			return onlyNumber(float64(r[0].Value))
 		}
 		return 0, fmt.Errorf("prometheus: the query gives %d values, want one", len(r))
 	}
 	return 0, fmt.Errorf("prometheus: the query gives a %s, want one number", result.Type())
 }
 
-// number refuses what is none: a ratio of nothing to nothing says nothing.
-func number(v float64) (float64, error) {
+// onlyNumber refuses what is none: a ratio of nothing to nothing says nothing.
+func onlyNumber(v float64) (float64, error) {
 	if math.IsNaN(v) {
 		return 0, errors.New("prometheus: the query gives NaN")
 	}

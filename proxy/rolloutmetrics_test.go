@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"sluice/proxy/config"
 	"sluice/rollout"
 	"sluice/rollout/control"
 	"sluice/rollout/spec"
@@ -47,7 +48,7 @@ func TestRolloutIsShown(t *testing.T) {
 		Spec: control.For(s).Hash, Phase: control.Progressing, Step: 1, Weight: 10, Stream: rollout.Bridge,
 		Checks: map[string]control.Progress{"own": {Inconclusive: 3}, "+beside": {Value: limit(4), Inconclusive: 2}, "later": {Inconclusive: 9}},
 	}
-	m := newMetrics()
+	m := newMetrics(config.Default())
 	m.forRollout(s)
 	for _, c := range []struct {
 		name   string

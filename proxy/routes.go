@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"sluice/client"
+	"sluice/compat"
 	"sluice/rollout"
 )
 
@@ -59,12 +60,15 @@ func (g *Gateway) clientConfig(c *gin.Context) {
 		return
 	}
 	rec.user, rec.outcome = id.User, "config"
+	if ago, ok := compat.Echo(c.Request.URL.RawQuery); ok {
+		g.metrics.streamEcho.Observe(ago.Seconds())
+	}
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, struct {
 		Transport    rollout.Transport `json:"transport"`
 		PollInterval int               `json:"poll_interval"`
 		Paused       bool              `json:"paused"`
-	}{g.flags.Transport(c.Request.Context(), id.User), g.interval, g.config.Poll.Paused})
+	}{g.flags.Transport(c.Request.Context(), id.User), g.pacing.advice().seconds, g.live.Load().Poll.Paused})
 }
 
 func serveScript(script []byte) gin.HandlerFunc {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/backend"
+	"sluice/backend/tune"
 )
 
 // stalenessBuckets are in seconds. Limits that people set, such as the default of
@@ -29,10 +30,17 @@ func (g *Gateway) elapsedOf(r *http.Request) time.Duration {
 	}
 	seconds, err := strconv.ParseUint(values[0], 10, 16)
 	elapsed := time.Duration(seconds) * time.Second
-	if err != nil || elapsed > 2*g.config.Poll.Ceiling {
+	if err != nil || elapsed > g.mostElapsed() {
 		return 0
 	}
 	return max(elapsed, time.Millisecond) // at once is not never
+}
+
+// mostElapsed is the longest time between two polls of a client that is there: it
+// has failed for some time, or nothing has happened and it polls as rarely as it may.
+func (g *Gateway) mostElapsed() time.Duration {
+	rarest := g.pacing.interval() * tune.MostStretch * 11 / 10 // with its jitter
+	return max(2*g.live.Load().Poll.Ceiling, rarest+time.Second)
 }
 
 // polled counts what a poll has delivered by its age. To a client that was there an
@@ -50,8 +58,12 @@ func (g *Gateway) polled(client string, p backend.Page, elapsed time.Duration) {
 			continue
 		}
 		g.metrics.staleness.WithLabelValues("poll").Observe(age.Seconds())
+		if age <= elapsed+rounding { // what was hidden is not the interval's fault
+			g.tuning.window.Delivered(now, age)
+		}
 	}
 	if elapsed > 0 {
+		g.tuning.window.Observed(now, elapsed, g.pacing.interval())
 		g.metrics.observedInterval.WithLabelValues(client).Observe(elapsed.Seconds())
 	}
 }

@@ -69,7 +69,7 @@ func (rec *receiver) wants(t *testing.T, want ...string) {
 
 func TestWebhookTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec, stop := newReceiver(func(try int, w http.ResponseWriter, r *http.Request) {
+		rec, stop := newReceiver(func(try int, w http.ResponseWriter, _ *http.Request) {
 			switch try {
 			case 1:
 				w.WriteHeader(http.StatusInternalServerError)
@@ -106,7 +106,7 @@ func TestWebhookGivesUp(t *testing.T) {
 // A receiver that hangs is left after a while, and those who send never wait.
 func TestWebhookReceiverHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rec, stop := newReceiver(func(try int, w http.ResponseWriter, r *http.Request) {
+		rec, stop := newReceiver(func(try int, _ http.ResponseWriter, r *http.Request) {
 			if try <= 3 {
 				<-r.Context().Done()
 			}

@@ -27,12 +27,15 @@ type record struct {
 	judged           bool      // or not to be
 }
 
-// delivered is when the first side did.
+// both says whether both sides have delivered it.
+func (r *record) both() bool { return !r.streamed.IsZero() && !r.polled.IsZero() }
+
+// delivered is when the stream did, or else polling: the time from which it settles.
 func (r *record) delivered() time.Time {
-	if r.polled.IsZero() {
-		return r.streamed
+	if r.streamed.IsZero() {
+		return r.polled
 	}
-	return r.polled
+	return r.streamed
 }
 
 // memory is what both sides have delivered to one user.
@@ -59,7 +62,7 @@ func (m *memory) streamed(i item, now time.Time) (ahead bool) {
 		return false
 	}
 	r.streamed = now
-	return !m.match(r)
+	return !r.both()
 }
 
 // polled notes a delivery of a poll. unseen is when the last read began that would
@@ -70,17 +73,6 @@ func (m *memory) polled(i item, now, unseen time.Time) {
 		return
 	}
 	r.polled, r.unseen = now, unseen
-	m.match(r)
-}
-
-// match judges an item that both sides have delivered.
-func (m *memory) match(r *record) bool {
-	if r.streamed.IsZero() || r.polled.IsZero() {
-		return false
-	}
-	r.judged = true
-	m.observer.Compared(r.polled.Sub(r.streamed))
-	return true
 }
 
 // at is the record of an item, a new one if need be; nil if it is too old to be
@@ -109,22 +101,28 @@ func (m *memory) forgetOldest() {
 			oldest = i
 		}
 	}
-	m.inconclusive(m.items[oldest], TooMany)
+	m.close(m.items[oldest], TooMany)
 	delete(m.items, oldest)
 	m.floor = max(m.floor, oldest.second)
 }
 
-func (m *memory) inconclusive(r *record, why Reason) {
-	if !r.judged {
-		r.judged = true
+// close ends an item's comparison: it is fine if both sides have delivered it, else
+// it cannot be told, for a reason.
+func (m *memory) close(r *record, why Reason) {
+	switch {
+	case r.judged:
+	case r.both():
+		m.observer.Compared(r.polled.Sub(r.streamed))
+	default:
 		m.observer.Inconclusive(why)
 	}
+	r.judged = true
 }
 
 // giveUp judges nothing that is still open.
 func (m *memory) giveUp(why Reason) {
 	for _, r := range m.items {
-		m.inconclusive(r, why)
+		m.close(r, why)
 	}
 }
 

@@ -84,7 +84,7 @@ func TestModel(t *testing.T) {
 func play(t *rapid.T, newest int) {
 	faulty := rapid.IntRange(0, 3).Draw(t, "faulty cache") == 0
 	w := newWorld(nil)
-	w.store.newest = newest
+	w.newest = newest
 	app := newLegacy(w.store)
 	var tabs []*tab
 	j := &judge{t: t, app: app, faulty: func() bool { return faulty }}
@@ -103,11 +103,11 @@ func play(t *rapid.T, newest int) {
 		return ids
 	}
 	add := func(t *rapid.T, count int, ago time.Duration) {
-		new := ids(count)
+		added := ids(count)
 		if rapid.IntRange(0, 9).Draw(t, "hidden") == 0 {
-			w.change(func() { w.hidden[new[0]], app.concealed[new[0]] = true, true })
+			w.change(func() { w.hidden[added[0]], app.concealed[added[0]] = true, true })
 		}
-		app.create(ago, new...)
+		app.create(ago, added...)
 	}
 	pick := func(t *rapid.T) (id string) {
 		rows := app.list("")

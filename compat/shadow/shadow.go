@@ -6,10 +6,13 @@
 // interval and a memory of its own. An item is its id with its created_at, to the
 // second, which is all that the stream tells. Each is judged once:
 //
-//   - compared and fine, as soon as both sides have delivered it;
+//   - fine, if both sides have delivered it;
 //   - missed, if the stream delivered it and polling did not;
 //   - extra, if polling delivered it and the stream did not;
 //   - inconclusive, whenever it cannot be told. Doubt never counts as missed or extra.
+//
+// All verdicts wait for the settling time, so that what the stream delivered together
+// is counted together: a rollout's check cannot pass before the first miss shows.
 //
 // # The beginning
 //

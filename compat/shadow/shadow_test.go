@@ -21,7 +21,8 @@ func TestBothDeliver(t *testing.T) {
 		w.deliver(s, "c", "a") // the app repeats
 		w.settled()
 		w.want(3)
-		if want := []time.Duration{3 * time.Second, 3 * time.Second, -2 * time.Second}; !slices.Equal(w.seen.lateness, want) {
+		slices.Sort(w.seen.lateness)
+		if want := []time.Duration{-2 * time.Second, 3 * time.Second, 3 * time.Second}; !slices.Equal(w.seen.lateness, want) {
 			t.Errorf("late by %v, want %v", w.seen.lateness, want)
 		}
 	})
@@ -181,6 +182,10 @@ func TestALaterStreamLosesAnItem(t *testing.T) {
 			w.deliver(s, id)
 			w.pass(settle / 3)
 		}
+		if !slices.Equal(w.seen.extra, []string{"a"}) {
+			t.Errorf("extra %q", w.seen.extra)
+		}
+		w.settled()
 		w.want(4, "extra a")
 	})
 }

@@ -162,7 +162,7 @@ func (v *visit) errors(context.Context) finding {
 	case hidden > 0:
 		return failed("set cache.staleness_bound: 0, and report it", "the cache has hidden an item %.0f times", hidden)
 	case bad > errorShare*total:
-		return failed("look for them in the log of Sluice, and then of the app", "%.0f of %.0f reads of the app's data have failed", bad, total)
+		return failed("look for them in the log of Sluice, and then of the app; a restart begins to count anew", "%.0f of %.0f reads of the app's data have failed since this gateway was started", bad, total)
 	}
-	return ok("%.0f of %.0f reads of the app's data have failed", bad, total)
+	return ok("%.0f of %.0f reads of the app's data have failed since this gateway was started", bad, total)
 }

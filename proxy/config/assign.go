@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -59,18 +60,18 @@ func (o option) checkRange(text string, value reflect.Value) error {
 	}
 	low, _ := o.parse([]string{o.low})
 	high, _ := o.parse([]string{o.high})
-	if o.less(value, low) || o.less(high, value) {
+	if asFloat(value) < asFloat(low) || asFloat(value) > asFloat(high) {
 		return fmt.Errorf("%q is outside %s to %s", text, o.low, o.high)
 	}
 	return nil
 }
 
-// less compares two values of o's type.
-func (o option) less(a, b reflect.Value) bool {
-	if a.CanFloat() {
-		return !(a.Float() >= b.Float()) // nor is NaN anything
+// asFloat is exact for all that ranges are about: durations of less than 100 days.
+func asFloat(v reflect.Value) float64 {
+	if v.CanFloat() {
+		return v.Float()
 	}
-	return a.Int() < b.Int()
+	return float64(v.Int())
 }
 
 // parse turns texts into a value of o's type. Its errors quote the text; a Secret takes any text, so none of them shows one.
@@ -93,8 +94,8 @@ func (o option) parse(texts []string) (reflect.Value, error) {
 			err = fmt.Errorf("%q is not a whole number", text)
 		}
 	case *float64:
-		if *v, err = strconv.ParseFloat(text, 64); err != nil {
-			err = fmt.Errorf("%q is not a number such as 0.05", text)
+		if *v, err = strconv.ParseFloat(text, 64); err != nil || math.IsNaN(*v) {
+			err = fmt.Errorf("%q is not a number", text)
 		}
 	case *time.Duration:
 		if *v, err = time.ParseDuration(text); err != nil {

@@ -27,6 +27,7 @@ type Config struct {
 	Redis    Redis    `key:"redis"`
 	Auth     Auth     `key:"auth"`
 	Poll     Poll     `key:"poll"`
+	Tune     Tune     `key:"tune"`
 	Cache    Cache    `key:"cache"`
 	Compat   Compat   `key:"compat"`
 	Rollout  Rollout  `key:"rollout"`
@@ -77,11 +78,18 @@ type Auth struct {
 
 // Poll is what pollers are told. Intervals reach clients in whole seconds.
 type Poll struct {
-	Interval     time.Duration `key:"interval" default:"5s" range:"1s..1h" check:"whole-seconds" doc:"The usual time between two polls of a client, in whole seconds."`
-	Ceiling      time.Duration `key:"ceiling" default:"60s" range:"1s..1h" check:"whole-seconds" doc:"The longest interval clients are sent, in whole seconds; not below poll.interval."`
-	Paused       bool          `key:"paused" default:"false" doc:"Send every client to the ceiling."`
-	LimitDefault int           `key:"limit_default" default:"50" range:"1..100" doc:"Items in a page when the client names no limit; not above poll.limit_max."`
-	LimitMax     int           `key:"limit_max" default:"100" range:"1..100" doc:"Most items in a page. The app itself stops at 100."`
+	Interval     time.Duration `key:"interval" default:"5s" range:"1s..1h" check:"whole-seconds" hot:"true" doc:"The usual time between two polls of a client, in whole seconds."`
+	Ceiling      time.Duration `key:"ceiling" default:"60s" range:"1s..1h" check:"whole-seconds" hot:"true" doc:"The longest interval clients are sent, in whole seconds; not below poll.interval."`
+	Paused       bool          `key:"paused" default:"false" hot:"true" doc:"Send every client to the ceiling."`
+	LimitDefault int           `key:"limit_default" default:"50" range:"1..100" hot:"true" doc:"Items in a page when the client names no limit; not above poll.limit_max."`
+	LimitMax     int           `key:"limit_max" default:"100" range:"1..100" hot:"true" doc:"Most items in a page. The app itself stops at 100."`
+}
+
+// Tune says what the recommended interval is for. See docs/tuning.md.
+type Tune struct {
+	StalenessTarget time.Duration `key:"staleness_target" default:"10s" range:"1s..1h" doc:"How stale an item may be when it reaches a client that polls."`
+	Quantile        float64       `key:"quantile" default:"0.95" range:"0.5..0.999" hot:"true" doc:"The share of items that tune.staleness_target is for."`
+	PollBudget      float64       `key:"poll_budget" default:"0" range:"0..1000000" hot:"true" doc:"How many polls a second one gateway may get. 0: as many as there are."`
 }
 
 // Cache is the cache of each user's latest id.
@@ -96,7 +104,7 @@ type Compat struct {
 	OldPageDuration time.Duration `key:"old_page_duration" default:"290s" range:"1s..300s" doc:"How long a stream lasts for an old page, which shows every end as an error."`
 	Heartbeat       time.Duration `key:"heartbeat" default:"15s" range:"100ms..15s" doc:"Longest silence on a stream."`
 	Farewell        string        `key:"farewell" default:"Reload this page to keep live updates" doc:"The notification that tells people with an old page to reload it, before the stream is retired. Empty: none."`
-	SayFarewell     bool          `key:"say_farewell" default:"false" doc:"Send compat.farewell to every old page on the bridge, once each."`
+	SayFarewell     bool          `key:"say_farewell" default:"false" hot:"true" doc:"Send compat.farewell to every old page on the bridge, once each."`
 	InjectShim      bool          `key:"inject_shim" default:"false" doc:"Put the script that makes EventSource poll into the app's pages, for users whose notifications-transport is poll: old pages then poll without an edit."`
 }
 

@@ -18,6 +18,7 @@ func TestDefaults(t *testing.T) {
 			Key: NewSecret(""), OldKey: NewSecret(""), ForwardURL: "/auth/me",
 			Header: "X-User-Id", Trusted: []string{"127.0.0.1/32", "::1/128"}, Secret: NewSecret("")},
 		Poll:  Poll{Interval: 5 * time.Second, Ceiling: time.Minute, LimitDefault: 50, LimitMax: 100},
+		Tune:  Tune{StalenessTarget: 10 * time.Second, Quantile: 0.95},
 		Cache: Cache{StalenessBound: Auto, AuditRatio: 1000},
 		Compat: Compat{MaxDuration: 25 * time.Second, OldPageDuration: 290 * time.Second, Heartbeat: 15 * time.Second,
 			Farewell: "Reload this page to keep live updates"},

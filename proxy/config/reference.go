@@ -36,6 +36,9 @@ func (o option) description() string {
 	if o.low != "" {
 		parts = append(parts, fmt.Sprintf("From %s to %s.", o.low, o.high))
 	}
+	if o.hot {
+		parts = append(parts, "Reloaded.")
+	}
 	return strings.Join(parts, " ")
 }
 
