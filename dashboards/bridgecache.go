@@ -1,5 +1,8 @@
 package dashboards
 
+// heard are streams whose first heartbeat our client has confirmed in time.
+const heard = `sum(rate(sluice_compat_stream_echo_seconds_bucket{@, le="5"}[@]))`
+
 // bridgeAndCache is about the parts that are not seen from outside while they work.
 func bridgeAndCache() *board {
 	b := newBoard("bridge-and-cache", "Bridge and cache", "The bridged stream, the cache and what keeps it honest, Redis and the feed of changes.")
@@ -20,6 +23,12 @@ func bridgeAndCache() *board {
 		query{`sum by (reason) (rate(sluice_compat_stream_closes_total{@}[@]))`, "{{reason}}"}), false))
 	b.WithPanel(target(graph("Alarms of old pages", times, "Ends of an old page's stream an hour, the app's or the bridge's. Each is an error that its user sees.",
 		query{alarms, "an hour and page"}), step{AlarmTarget, "red"}))
+
+	b.row("On the way to the browser")
+	b.WithPanel(wide(target(graph("Streams held back", ratio, "Streams of our client whose first heartbeat it did not confirm within 5 s: something on the way collects what it should pass on.",
+		query{`1 - ` + heard + ` / sum(rate(sluice_compat_stream_probes_total{@}[@]))`, "held back"}).Max(1), step{HeldTarget, "red"})))
+	b.WithPanel(wide(graph("Old pages that were back", perSecond, "end: after we had ended their stream, as usual. cut: after it broke off, as it also does when people change pages. Many of the latter: a proxy cuts streams.",
+		query{`sum by (after) (rate(sluice_compat_stream_returns_total{@}[@]))`, "{{after}}"})))
 
 	b.row("The cache")
 	b.WithPanel(graph("Hit ratio by layer", ratio, "Lookups that a layer answered. Redis is asked only what memory could not answer.",

@@ -17,12 +17,13 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// Targets. They are those of the checks poll-success-ratio, staleness-p95, shadow-extra
+// Targets. They are the defaults of the checks poll-success-ratio, staleness-p95, shadow-extra
 // and legacy-reconnect-rate; the rules have them too, and tests compare all three.
 const (
 	SuccessTarget   = 0.999 // of polls
 	StalenessTarget = 10    // seconds, for 95 % of items
 	AlarmTarget     = 30    // ends of an old page's stream, an hour
+	HeldTarget      = 0.5   // of streams may be held back: some only belong to pages that were left
 	ExtraTarget     = 0.05  // of the items that the shadow compares
 )
 

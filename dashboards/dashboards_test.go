@@ -168,4 +168,4 @@ func TestQueriesNameWhatThereIs(t *testing.T) {
 }
 
 // comesWith are metrics that a panel waits for, and what they come with.
-var comesWith = map[string]string{"sluice_poll_interval_recommended_seconds": "the tuning of poll.interval"}
+var comesWith = map[string]string{}
