@@ -51,10 +51,9 @@ type Gateway struct {
 	legacy *census.Census
 	app    http.Handler
 
-	draining    atomic.Bool
-	pollsFailed atomic.Int64 // by the source
-	oldPages    streamTime
-	rollout     *controller // nil without a spec
+	draining atomic.Bool
+	oldPages streamTime
+	rollout  *controller // nil without a spec
 }
 
 // New opens everything a gateway needs; a flag file that is missing or bad is an
@@ -94,8 +93,10 @@ func (g *Gateway) open() (err error) {
 		if g.redis, err = redisconn.Open(url, c.Redis.Timeout); err != nil {
 			return fmt.Errorf("redis.url: %w", err)
 		}
+		g.metrics.forRedis()
 	}
 	g.metrics.forSource(c.Store.Driver)
+	g.metrics.followOldPages(&g.oldPages)
 	guarded := g.guarded()
 	reader := g.newReader(guarded)
 	g.tuning = g.newTuning()
