@@ -101,6 +101,18 @@ func TestABadBodyIsTheClientsFault(t *testing.T) {
 	}
 }
 
+// An app that breaks off after it has read a body is another matter.
+func TestAnAppThatBreaksOffIsNoFaultOfTheClient(t *testing.T) {
+	r, _ := before(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		panic(http.ErrAbortHandler)
+	}))
+	x := perform(t, r.public.URL, raw("5\r\nhello\r\n0\r\n\r\n", "POST /x HTTP/1.1", "Host: app.test", "Transfer-Encoding: chunked"))
+	if x.Status != http.StatusBadGateway {
+		t.Errorf("%d %s", x.Status, x.Body)
+	}
+}
+
 // A path is ours only as it is written in the contract, byte for byte; all else is
 // the app's, whatever it makes of it.
 func TestOnlyExactPathsAreOurs(t *testing.T) {
