@@ -71,7 +71,8 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 	}
 	g.live.Store(&c)
 	g.auth = g.newAuthenticator()
-	g.app = newAppProxy(app, log, g.auth)
+	byHeader, _ := g.auth.(*auth.Header)
+	g.app = newAppProxy(app, log, trust{g.proxies(), byHeader})
 	if err := g.open(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
