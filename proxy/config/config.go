@@ -40,7 +40,7 @@ type Config struct {
 // Admin is the listener for operators.
 type Admin struct {
 	Listen string `key:"listen" default:"127.0.0.1:8081" check:"address" doc:"Admin listener, host:port; not the public one."`
-	Token  Secret `key:"token" default:"" file:"true" doc:"Bearer token for admin requests that change something. Empty: they are refused."`
+	Token  Secret `key:"token" default:"" file:"true" hot:"true" doc:"Bearer token for admin requests that change something. Empty: they are refused."`
 }
 
 // Upstream is the app behind Sluice.
@@ -67,14 +67,14 @@ type Auth struct {
 	Cookie     string   `key:"cookie" default:"access_token" check:"cookie-name" doc:"Cookie that carries the token; without it, the Authorization header is read."`
 	Claim      string   `key:"claim" default:"user_id" check:"present" doc:"Claim that names the user."`
 	Algorithms []string `key:"algorithms" default:"HS256" allowed:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Signature algorithms a token may use. Those that begin with HS go by auth.key, the others by auth.jwks_url."`
-	Key        Secret   `key:"key" default:"" file:"true" doc:"The app's signing key; should have at least 32 bytes."`
-	OldKey     Secret   `key:"old_key" default:"" file:"true" doc:"A key before auth.key, whose tokens are still good while keys change."`
+	Key        Secret   `key:"key" default:"" file:"true" hot:"true" doc:"The app's signing key; should have at least 32 bytes."`
+	OldKey     Secret   `key:"old_key" default:"" file:"true" hot:"true" doc:"A key before auth.key, whose tokens are still good while keys change."`
 	JWKSURL    string   `key:"jwks_url" default:"" check:"url" doc:"Where the public keys of tokens are published (RFC 7517). Read every 5 minutes, and when a token names a new key."`
 	Audience   string   `key:"audience" default:"" doc:"The aud a token must name. Empty: not checked."`
 	Issuer     string   `key:"issuer" default:"" doc:"The iss a token must name. Empty: not checked."`
 	ForwardURL string   `key:"forward_url" default:"/auth/me" check:"path-or-url" doc:"Mode forward: what is asked with the credential alone, on the app or elsewhere. It answers 200 {\"user_id\":\"...\"}, 401 or 403; believed for 10s."`
 	Header     string   `key:"header" default:"X-User-Id" check:"header-name" doc:"Mode header: what names the user, from trusted_proxies."`
-	Secret     Secret   `key:"secret" default:"" file:"true" doc:"Mode header: what they send besides, as Sluice-Secret. Needed; at least 16 bytes."`
+	Secret     Secret   `key:"secret" default:"" file:"true" hot:"true" doc:"Mode header: what they send besides, as Sluice-Secret. Needed; at least 16 bytes."`
 }
 
 // Poll is what pollers are told. Intervals reach clients in whole seconds.
