@@ -29,6 +29,7 @@ type Config struct {
 	Redis          Redis    `key:"redis"`
 	Auth           Auth     `key:"auth"`
 	Poll           Poll     `key:"poll"`
+	Limits         Limits   `key:"limits"`
 	Tune           Tune     `key:"tune"`
 	Cache          Cache    `key:"cache"`
 	Compat         Compat   `key:"compat"`
@@ -91,6 +92,18 @@ type Tune struct {
 	StalenessTarget time.Duration `key:"staleness_target" default:"10s" range:"1s..1h" doc:"How stale an item may be when it reaches a client that polls."`
 	Quantile        float64       `key:"quantile" default:"0.95" range:"0.5..0.999" hot:"true" doc:"The share of items that tune.staleness_target is for."`
 	PollBudget      float64       `key:"poll_budget" default:"0" range:"0..1000000" hot:"true" doc:"How many polls a second one gateway may get. 0: as many as there are."`
+}
+
+// Limits keep one user, or all of them, from taking more than there is. The rates are above what twelve tabs do that poll
+// every second, each for itself.
+type Limits struct {
+	PollRate    float64 `key:"poll_rate" default:"20" range:"0..1000" doc:"Polls a second that each user has on one gateway; more are answered 429. 0: no limit."`
+	PollBurst   int     `key:"poll_burst" default:"100" range:"1..10000" doc:"Polls a user may make at once."`
+	StreamRate  float64 `key:"stream_rate" default:"1" range:"0..1000" doc:"Bridged streams a second that each user may open on one gateway; who opens more is asked to come back later, and never refused. 0: no limit."`
+	StreamBurst int     `key:"stream_burst" default:"30" range:"1..10000" doc:"Streams a user may open at once."`
+	Polls       int     `key:"polls" default:"2048" range:"1..1000000" doc:"Polls under way at a time; more are answered 503 at once, so that these are answered in time."`
+	Streams     int     `key:"streams" default:"20000" range:"1..1000000" doc:"Bridged streams open at a time, about 30 KB each; further ones end within a second, and their readers are asked to come back later."`
+	Connections int     `key:"connections" default:"50000" range:"1..1000000" doc:"Connections to the public listener; more wait until one closes. The admin listener has its own."`
 }
 
 // Cache is the cache of each user's latest id.
