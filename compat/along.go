@@ -20,11 +20,22 @@ const (
 	mostLine = 1 << 20
 )
 
+// Listener hears what goes by on the app's own stream, in the goroutine that hands it
+// on: it must return at once.
+type Listener interface {
+	// Heard is told of every piece that went by, with the items that ended in it, if
+	// any.
+	Heard(items []backend.Key)
+	// Ended is told of the stream's end.
+	Ended()
+}
+
 // Along reads along on the body of the app's own stream, and notes which items
 // went by, so that the browser can go on from there elsewhere. It never delays a
 // byte: what is read is looked at when it has been handed on, and noted beside.
-func (b *Bridge) Along(body io.ReadCloser, r *http.Request, c backend.Caller) io.ReadCloser {
-	return &along{ReadCloser: body, note: func(keys []backend.Key) {
+// The listener may be nil.
+func (b *Bridge) Along(body io.ReadCloser, r *http.Request, c backend.Caller, l Listener) io.ReadCloser {
+	return &along{ReadCloser: body, listener: l, note: func(keys []backend.Key) {
 		now := time.Now()
 		b.remember(context.WithoutCancel(r.Context()), browserOf(r, c), func(s *Browser) { s.pass(keys, now) })
 	}}
@@ -32,8 +43,10 @@ func (b *Bridge) Along(body io.ReadCloser, r *http.Request, c backend.Caller) io
 
 type along struct {
 	io.ReadCloser
-	note  func([]backend.Key)
-	lines splitter
+	note     func([]backend.Key)
+	listener Listener
+	lines    splitter
+	items    []backend.Key // of the piece at hand
 
 	mu    sync.Mutex
 	keys  []backend.Key // not noted yet
@@ -43,6 +56,10 @@ type along struct {
 func (a *along) Read(p []byte) (int, error) {
 	n, err := a.ReadCloser.Read(p)
 	a.lines.split(p[:n], a.line)
+	if a.listener != nil && n > 0 {
+		a.listener.Heard(a.items)
+	}
+	a.items = nil
 	return n, err
 }
 
@@ -55,6 +72,9 @@ func (a *along) Close() error {
 	}
 	a.mu.Unlock()
 	a.flush()
+	if a.listener != nil {
+		a.listener.Ended()
+	}
 	return err
 }
 
@@ -78,9 +98,11 @@ func (a *along) line(line []byte) {
 	if !ok || event.Data.ID == "" || len(event.Data.ID) > backend.MaxIDLength {
 		return
 	}
+	key := backend.Key{At: at.UnixMicro(), ID: event.Data.ID}
+	a.items = append(a.items, key)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.keys = append(a.keys, backend.Key{At: at.UnixMicro(), ID: event.Data.ID})
+	a.keys = append(a.keys, key)
 	if len(a.keys) == 1 {
 		a.timer = time.AfterFunc(noteEvery, a.flush)
 	}

@@ -34,7 +34,7 @@ func legacyEvents(s *rows, ids ...string) string {
 func passes(t *testing.T, b *Bridge, body io.Reader) {
 	t.Helper()
 	r := httptest.NewRequest("GET", "/api/stream", nil)
-	along := b.Along(io.NopCloser(body), r, alice)
+	along := b.Along(io.NopCloser(body), r, alice, nil)
 	if _, err := io.Copy(io.Discard, along); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestFromPassThroughToTheBridge(t *testing.T) {
 func TestAlongChangesNothing(t *testing.T) {
 	body := bytes.Repeat([]byte("data: {\"type\":\"notification.created\",\"data\":{\"id\":\"a\",\"created_at\":\"2026-11-24 00:00:00\"}}\r\n\r\n\x00\xff"), 100)
 	b := newBridge(&rows{}, &tally{})
-	along := b.Along(io.NopCloser(iotest.DataErrReader(bytes.NewReader(body))), httptest.NewRequest("GET", "/", nil), alice)
+	along := b.Along(io.NopCloser(iotest.DataErrReader(bytes.NewReader(body))), httptest.NewRequest("GET", "/", nil), alice, nil)
 	got, err := io.ReadAll(along)
 	if err != nil || !bytes.Equal(got, body) {
 		t.Errorf("%d bytes, want %d: %v", len(got), len(body), err)
@@ -191,7 +191,7 @@ func TestAlongNotesAsItGoes(t *testing.T) {
 		b := newBridge(s, &tally{})
 		s.add(time.Hour, "a")
 		read, write := io.Pipe()
-		along := b.Along(read, httptest.NewRequest("GET", "/api/stream", nil), alice)
+		along := b.Along(read, httptest.NewRequest("GET", "/api/stream", nil), alice, nil)
 		done := make(chan struct{})
 		go func() { defer close(done); _, _ = io.Copy(io.Discard, along) }()
 		if _, err := io.WriteString(write, legacyEvents(s, "a")); err != nil {
@@ -228,4 +228,43 @@ func FuzzSplit(f *testing.F) {
 			}
 		}
 	})
+}
+
+// ear is a Listener.
+type ear struct {
+	heard [][]string // the ids in each piece
+	ended int
+}
+
+func (e *ear) Heard(items []backend.Key) {
+	var ids []string
+	for _, k := range items {
+		ids = append(ids, k.ID)
+	}
+	e.heard = append(e.heard, ids)
+}
+
+func (e *ear) Ended() { e.ended++ }
+
+// A listener hears every piece, the heartbeats too, and of an item when its line has
+// ended.
+func TestAlongTellsItsListener(t *testing.T) {
+	s, e := &rows{}, &ear{}
+	s.add(time.Hour, "a", "b", "c")
+	b := newBridge(s, &tally{})
+	read, write := io.Pipe()
+	along := b.Along(read, httptest.NewRequest("GET", "/api/stream", nil), alice, e)
+	done := make(chan struct{})
+	go func() { defer close(done); _, _ = io.Copy(io.Discard, along); along.Close() }()
+	event := legacyEvents(s, "a")
+	for _, piece := range []string{": heartbeat\n\n", event[:40], event[40:], legacyEvents(s, "b", "c"), "data: {\"type\":\"error\"}\n\n"} {
+		if _, err := io.WriteString(write, piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write.Close()
+	<-done
+	if want := [][]string{nil, nil, {"a"}, {"b", "c"}, nil}; !slices.EqualFunc(e.heard, want, slices.Equal[[]string]) || e.ended != 1 {
+		t.Errorf("heard %q, %d ends", e.heard, e.ended)
+	}
 }

@@ -126,7 +126,7 @@ func TestModelPassThrough(t *testing.T) {
 				}
 				s.add(0, id)
 				if rapid.IntRange(0, 9).Draw(t, "skipped") > 0 {
-					along := b.Along(nopCloser(legacyEvents(s, id)), r, alice)
+					along := b.Along(nopCloser(legacyEvents(s, id)), r, alice, nil)
 					drainAll(along)
 					shown[id] = true
 				}

@@ -20,8 +20,9 @@ import (
 const checkTimeout = 5 * time.Second
 
 type checkCommand struct {
-	configFlag `embed:""`
-	afterFlags `embed:""`
+	configFlag  `embed:""`
+	afterFlags  `embed:""`
+	streamCheck `embed:""`
 }
 
 // Run prints a line for each thing that serving depends on, and fails if any is
@@ -36,6 +37,9 @@ func (k *checkCommand) Run(ctx context.Context, p Process) error {
 	c, err := k.load(p)
 	if err != nil {
 		return err
+	}
+	if k.Stream != "" {
+		return k.lookAtStream(ctx, p, c.Compat.Heartbeat)
 	}
 	bad := 0
 	for _, item := range checklist(c) {
@@ -68,7 +72,7 @@ func only(look func(context.Context) error) func(context.Context) ([]string, err
 
 func checklist(c config.Config) []checkItem {
 	items := []checkItem{
-		{"auth", only(func(context.Context) error { return c.CheckServe() })},
+		{"auth", only(func(ctx context.Context) error { return checkAuth(ctx, c) })},
 		{"app", only(func(ctx context.Context) error { return checkApp(ctx, c) })},
 		{"store", func(ctx context.Context) ([]string, error) { return checkStore(ctx, c) }},
 	}

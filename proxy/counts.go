@@ -16,9 +16,13 @@ import (
 func (g *Gateway) counts() evidence.Counts {
 	m := g.metrics
 	c := evidence.Counts{
+		evidence.Uptime:       time.Since(g.began).Seconds(),
 		evidence.PollsFailed:  float64(g.pollsFailed.Load()),
 		evidence.Audits:       read(m.audits).GetCounter().GetValue(),
 		evidence.FalseEmpties: read(m.falseEmpty).GetCounter().GetValue(),
+		evidence.Compared:     read(m.shadow.compared).GetCounter().GetValue(),
+		evidence.Missed:       read(m.shadow.missed).GetCounter().GetValue(),
+		evidence.Extra:        read(m.shadow.extra).GetCounter().GetValue(),
 	}
 	for _, client := range clients {
 		for _, result := range []string{"items", "empty", "reset"} {

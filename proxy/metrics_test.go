@@ -81,12 +81,15 @@ func (r *rig) counts(line string) bool {
 	return strings.Contains(r.admin("/metrics").body, "\nsluice_"+line+"\n")
 }
 
+// standing are series that have a value from the start.
+var standing = regexp.MustCompile("flag_|config_|advised|recommended|stretch|overhead|feed_lag")
+
 // changed are the series that differ from what they were at the start.
 func (r *rig) changed() (lines []string) {
 	for s := bufio.NewScanner(strings.NewReader(r.admin("/metrics").body)); s.Scan(); {
 		line := s.Text()
 		own := strings.HasPrefix(line, "sluice_") && !strings.Contains(line, "_seconds_sum") && !strings.Contains(line, "_bucket{")
-		if own && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "flag_") && !strings.Contains(line, "advised") && !strings.Contains(line, "feed_lag") {
+		if own && !strings.HasSuffix(line, " 0") && !standing.MatchString(line) {
 			lines = append(lines, strings.TrimPrefix(line, "sluice_"))
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"sluice/proxy/auth"
 )
 
 // idleConnsPerApp keeps connections to the app open; net/http's default of two
@@ -20,7 +22,8 @@ const idleConnsPerApp = 256
 // newAppProxy passes requests to the app; it answers over asSent. The app sees
 // what it would see without Sluice, and the client gets what the app said, piece
 // by piece; only hop-by-hop fields and X-Forwarded-For differ.
-func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
+func newAppProxy(app *url.URL, log *zap.Logger, who auth.Authenticator) http.Handler {
+	clean, cleans := who.(cleaner)
 	errorLog, err := zap.NewStdLogAt(log.Named("pass"), zap.WarnLevel)
 	if err != nil {
 		panic(err) // only an unknown level is refused
@@ -36,8 +39,13 @@ func newAppProxy(app *url.URL, log *zap.Logger) http.Handler {
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		},
-		FlushInterval:  -1, // as soon as the app flushes
-		Rewrite:        func(pr *httputil.ProxyRequest) { rewrite(pr, app) },
+		FlushInterval: -1, // as soon as the app flushes
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			rewrite(pr, app)
+			if cleans {
+				clean.Clean(pr.In, pr.Out.Header)
+			}
+		},
 		ModifyResponse: look,
 		ErrorHandler:   appFailed,
 		ErrorLog:       errorLog,

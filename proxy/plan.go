@@ -72,7 +72,7 @@ func rolloutSite(c config.Config) (spec.Site, error) {
 	baseline, err := rollout.ReadBaseline(c.Rollout.Flags)
 	return spec.Site{
 		Baseline: baseline, Flags: c.Rollout.Flags != "",
-		PollInterval: c.Poll.Interval, OldPageDuration: c.Compat.OldPageDuration, AuditRatio: c.Cache.AuditRatio,
+		PollInterval: c.Poll.Interval, OldPageDuration: c.Compat.OldPageDuration, AuditRatio: c.Cache.AuditRatio, ShadowRatio: c.Rollout.ShadowRatio,
 	}, err
 }
 

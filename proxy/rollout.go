@@ -44,7 +44,10 @@ func (g *Gateway) openRollout() (*controller, error) {
 	if !g.flags.Named() {
 		return nil, errors.New("rollout.spec: needs rollout.flags; without a flag file everybody polls already")
 	}
-	k := &controller{gateway: g, log: g.log, me: replicaName(), spec: s, exchange: &evidence.Alone{}, history: evidence.NewHistory(2 * longest(s))}
+	k := &controller{
+		gateway: g, log: g.log, me: replicaName(), spec: s, exchange: &evidence.Alone{},
+		history: evidence.NewHistory(2 * longest(s)), prometheus: evidence.Prometheus{Ask: askPrometheus},
+	}
 	var store control.Store
 	if g.redis != nil {
 		store = control.NewRedis(g.redis, c.Redis.Timeout)

@@ -76,10 +76,14 @@ func (m *metrics) showRollout(s control.State) {
 		r.step.WithLabelValues(flag).Set(float64(s.Step))
 	}
 	for name, p := range s.Checks {
+		metric, beside := strings.CutPrefix(name, control.Beside)
+		if _, also := s.Checks[metric]; beside && also {
+			continue // what the step measures decides first
+		}
 		value := math.NaN()
 		if p.Value != nil {
 			value = *p.Value
 		}
-		r.analysis.WithLabelValues(rollout.TransportFlag, strings.TrimPrefix(name, control.Beside)).Set(value)
+		r.analysis.WithLabelValues(rollout.TransportFlag, metric).Set(value)
 	}
 }

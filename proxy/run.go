@@ -77,6 +77,7 @@ func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) 
 func (g *Gateway) drain(public *http.Server) error {
 	g.draining.Store(true)
 	deadline := time.Now().Add(g.config.Drain.Deadline)
+	g.shadow.Close()
 	g.log.Info("draining", zap.Duration("grace", g.config.Drain.Grace), zap.Duration("deadline", g.config.Drain.Deadline))
 	time.Sleep(g.config.Drain.Grace)
 

@@ -42,7 +42,7 @@ func openStore(c config.Config) (store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return upstream.New(upstream.Options{URL: app, Cookie: c.Auth.Cookie, Timeout: c.Upstream.Timeout}), nil
+	return upstream.New(upstream.Options{URL: app, Name: credentialName(c), Timeout: c.Upstream.Timeout}), nil
 }
 
 // follower is a store whose changes can be followed.
@@ -54,16 +54,22 @@ type follower interface {
 // any of them to be busy, and no more than an app in trouble can bear.
 const concurrentReads = 64
 
-// newReader puts guard and cache before the store.
-func (g *Gateway) newReader() *latest.Reader {
+// guarded puts the guard before the store.
+func (g *Gateway) guarded() *guard.Source {
+	return guard.New(guard.Options{
+		Source:     measured{g.store, g.config.Store.Driver, g.metrics},
+		Concurrent: concurrentReads, Timeout: g.config.Upstream.Timeout, Resting: g.sourceRests,
+	})
+}
+
+// newReader puts the cache before the guarded store, and has the guard pace clients.
+func (g *Gateway) newReader(guarded *guard.Source) *latest.Reader {
 	c := g.config
+	g.pacing = newPacing(c, guarded.Load, g.metrics.advised, g.log)
 	o := latest.Options{
-		Source: guard.New(guard.Options{
-			Source:     measured{g.store, c.Store.Driver, g.metrics},
-			Concurrent: concurrentReads, Timeout: c.Upstream.Timeout, Resting: g.sourceRests,
-		}),
+		Source:     guarded,
 		Local:      latest.NewMemory(memoryUsers),
-		Bound:      func(read time.Time) time.Duration { return c.StalenessBound(g.feed.Hears(read)) },
+		Bound:      func(read time.Time) time.Duration { return g.live.Load().StalenessBound(g.feed.Hears(read)) },
 		Vouches:    func(read time.Time) bool { return g.feed.Vouches(read) },
 		AuditRatio: c.Cache.AuditRatio,
 		Observer:   cacheObserver{g.metrics, g.log},

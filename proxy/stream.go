@@ -11,13 +11,14 @@ import (
 
 	"sluice/backend"
 	"sluice/compat"
+	"sluice/proxy/auth"
 	"sluice/rollout"
 )
 
 // stream serves GET /api/stream as the flag legacy-stream says for this user.
 func (g *Gateway) stream(c *gin.Context) {
 	rec := below(c)
-	id, ok := g.identify(c)
+	id, ok := g.identifyReader(c)
 	if !ok {
 		return
 	}
@@ -32,7 +33,7 @@ func (g *Gateway) stream(c *gin.Context) {
 		defer g.oldPages.enter(c.Request.Context())()
 	}
 	switch mode {
-	case rollout.Retired:
+	case rollout.Retired: // a stream that was held ends, and is told when it is back
 		rec.outcome = "stream: retired"
 		rec.Header().Set("Cache-Control", "no-store")
 		rec.WriteHeader(http.StatusNoContent) // plain EventSource clients stop for good
@@ -40,17 +41,41 @@ func (g *Gateway) stream(c *gin.Context) {
 		rec.outcome = "stream: bridge"
 		g.bridge.Serve(rec, c.Request, id.Caller, id.Expires)
 	default:
-		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id.Caller) })
+		if rec.status != 0 {
+			return // it was held, and is passed on when it is back
+		}
+		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id) })
 		g.pass(c)
 	}
 }
 
-// readAlong lets the bridge see the app's own stream go by. A stream that is
-// compressed passes unread.
-func (g *Gateway) readAlong(resp *http.Response, r *http.Request, caller backend.Caller) {
+// identifyReader is identify for a stream, which is held open while it cannot be
+// told whose it is: unless the app may know, and can have it.
+func (g *Gateway) identifyReader(c *gin.Context) (auth.Identity, bool) {
+	id, err := g.auth.Authenticate(c.Request)
+	hold := errors.Is(err, auth.ErrUnavailable) && !g.flags.Named() || errors.Is(err, auth.ErrSilent)
+	if !hold {
+		return id, g.settle(c, id, err)
+	}
+	rec := below(c)
+	rec.err, rec.outcome = err, "stream: held"
+	held := g.bridge.Hold(rec, c.Request, func(ctx context.Context) bool {
+		id, err = g.auth.Authenticate(c.Request.WithContext(ctx))
+		return !errors.Is(err, auth.ErrUnavailable)
+	})
+	if !held || err != nil {
+		return id, false // the next stream is told why
+	}
+	rec.user, rec.err = id.User, nil
+	return id, true
+}
+
+// readAlong lets the bridge see the app's own stream go by, and the shadow that of a
+// user in its sample. A stream that is compressed passes unread.
+func (g *Gateway) readAlong(resp *http.Response, r *http.Request, id auth.Identity) {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode == http.StatusOK && media == "text/event-stream" && resp.Header.Get("Content-Encoding") == "" {
-		resp.Body = g.bridge.Along(resp.Body, r, caller)
+		resp.Body = g.bridge.Along(resp.Body, r, id.Caller, g.shadowed(id))
 	}
 }
 

@@ -16,6 +16,7 @@ type Site struct {
 	PollInterval    time.Duration // poll.interval
 	OldPageDuration time.Duration // compat.old_page_duration
 	AuditRatio      int           // cache.audit_ratio
+	ShadowRatio     float64       // rollout.shadow_ratio
 }
 
 // start is the state before the rollout, to the whole percent.
@@ -128,6 +129,8 @@ func (a *adviser) metric(m Metric, place string) {
 	switch check, _ := CheckNamed(m.Name); {
 	case m.Name == FalseEmpties && a.site.AuditRatio == 0:
 		a.say("%s never has data: cache.audit_ratio is 0", place)
+	case (m.Name == ShadowMissed || m.Name == ShadowExtra) && a.site.ShadowRatio == 0:
+		a.say("%s never has data: rollout.shadow_ratio is 0", place)
 	case check.Unit == Seconds && top < a.site.PollInterval.Seconds():
 		a.say("%s may be at most %g s, and clients poll once in %s (poll.interval)", place, top, Short(a.site.PollInterval))
 	case m.Name == LegacyReconnectRate && top < rate:

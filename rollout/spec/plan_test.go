@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write testdata anew")
 func goodSite() Site {
 	return Site{
 		Baseline: rollout.Baseline{Stream: rollout.Upstream}, Flags: true,
-		PollInterval: 5 * time.Second, OldPageDuration: 290 * time.Second, AuditRatio: 1000,
+		PollInterval: 5 * time.Second, OldPageDuration: 290 * time.Second, AuditRatio: 1000, ShadowRatio: 0.01,
 	}
 }
 
@@ -114,6 +114,8 @@ func TestAdvice(t *testing.T) {
 		{"rollback to the first weight", "spec: {steps: [{setWeight: 5}], rollback: {toWeight: 5}}\n", nil, "an abort right after spec.steps[0] moves nobody back: rollback.toWeight is 5, its weight 5"},
 		{"audits off", steps("{setWeight: 1}, {analysis: {metrics: [{name: false-empties}]}}"), func(s *Site) { s.AuditRatio = 0 },
 			"false-empties in spec.steps[1] never has data: cache.audit_ratio is 0"},
+		{"no shadow", steps("{analysis: {metrics: [{name: shadow-missed}]}}"), func(s *Site) { s.ShadowRatio = 0 },
+			"shadow-missed in spec.steps[0] never has data: rollout.shadow_ratio is 0"},
 		{"slow polls", steps("{setWeight: 1}, {analysis: {metrics: [{name: staleness-p95}]}}"), func(s *Site) { s.PollInterval = time.Minute },
 			"staleness-p95 in spec.steps[1] may be at most 10 s, and clients poll once in 1m (poll.interval)"},
 		{"short streams", steps("{setWeight: 1}, {analysis: {metrics: [{name: legacy-reconnect-rate}]}}"), func(s *Site) { s.OldPageDuration = 25 * time.Second },
