@@ -95,6 +95,7 @@ func (m *migration) before() {
 	m.want(m.run("sluice check --config"), "auth     ok", "app      ok", "redis    ok", "flags    ok", "rollout  ok", "Both indexes are in place.", "users")
 	m.serve = m.next("sh", "sluice serve")
 	m.startSluice()
+	m.stands["http://127.0.0.1:9090"] = servertest.StartPrometheus(m.t, strings.TrimPrefix(m.admin, "http://"))
 	m.pointAt(m.url)
 	m.want(m.run("readyz"), `"ready":true`, "at step 0", "0 % on poll, stream upstream")
 
@@ -258,14 +259,14 @@ func (m *migration) aDayPasses() {
 }
 
 func (m *migration) phase4() {
-	m.want(m.run("sluice_(delivery_staleness"), "sluice_delivery_staleness_seconds_count", "sluice_source_requests_total", "sluice_poll_interval_advised_seconds 5\n")
+	m.want(m.run("sluice_(delivery_staleness"), "sluice_delivery_staleness_seconds_count", "sluice_source_requests_total", "sluice_poll_interval_advised_seconds ", "Recommended: poll.interval")
 	m.run("poll: {interval: 10s}")
-	m.stopSluice()
-	m.startSluice()
-	m.eventually("the longer interval", func() bool { return strings.Contains(m.metrics(), "sluice_poll_interval_advised_seconds 10\n") })
-	if s := m.state(); s.Phase != "completed" || s.Weight != 100 {
-		m.t.Errorf("after the restart: %+v", s)
-	}
+	m.eventually("the longer interval", func() bool { // under load it may be longer still
+		_, after, _ := strings.Cut(m.metrics(), "\nsluice_poll_interval_advised_seconds ")
+		var seconds float64
+		_, err := fmt.Sscan(after, &seconds)
+		return err == nil && seconds >= 10
+	})
 
 	m.run("-o client.js")
 	if got, err := os.ReadFile(filepath.Join(m.folder, "client.js")); err != nil || !bytes.Equal(got, client.Script()) {
