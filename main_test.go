@@ -27,6 +27,8 @@ var allowed = map[string][]string{
 	"sluice/client/internal/bundle": {},
 	"sluice/compat":                 {"sluice/backend"},
 	"sluice/compat/census":          {},
+	"sluice/dashboards":             {},
+	"sluice/dashboards/build":       {"sluice/dashboards"},
 	"sluice/compat/shadow":          {"sluice/backend"},
 	"sluice/demo":                   {"sluice/client"},
 	"sluice/e2e":                    {},

@@ -47,6 +47,7 @@ func (g *Gateway) watch(ctx context.Context) {
 	group.Go(func() { g.pacing.run(ctx) })
 	if g.redis != nil {
 		group.Go(func() { g.feed.Listen(ctx, g.redis) })
+		group.Go(func() { g.askRedis(ctx) })
 	}
 	if g.rollout != nil {
 		group.Go(func() { g.rollout.run(ctx) })

@@ -22,7 +22,7 @@ import (
 // has not happened yet is 0 and not absent.
 var (
 	clients     = []string{"native", "sluice", "drop-in"} // by the Sluice-Client header
-	pollResults = []string{"items", "empty", "reset", "throttled", "error"}
+	pollResults = []string{"items", "empty", "reset", "throttled", "refused", "error"}
 	transports  = []string{"poll", "bridge"}
 	checks      = []backend.Check{backend.CheckEqual, backend.CheckLate, backend.CheckGap, backend.CheckBare}
 	lookups     = []latest.Result{latest.Hit, latest.Stale, latest.Differs, latest.Absent, latest.Failed}
@@ -73,6 +73,7 @@ type metrics struct {
 	shimInjections   *prometheus.CounterVec
 	flagEvaluations  *prometheus.CounterVec
 	flagReload       prometheus.Gauge
+	redisUp          prometheus.Gauge // nil without Redis
 	shadow           *shadowMetrics
 	configReload     prometheus.Gauge
 	rollout          *rolloutMetrics // nil without a spec
@@ -156,6 +157,26 @@ func (m *metrics) forSource(source string) {
 	for _, layer := range []string{latest.Local, latest.Shared} {
 		preset(m.latestRequests, lookups, layer)
 	}
+}
+
+// forRedis exists where there is one.
+func (m *metrics) forRedis() {
+	m.redisUp = gauge("redis_up", "Whether Redis answered when it was asked last, which is every 5 seconds.")
+	m.registry.MustRegister(m.redisUp)
+}
+
+// followOldPages shows how often old pages lose their stream: each end is an error
+// to its user. Ends over seconds are the check legacy-reconnect-rate.
+func (m *metrics) followOldPages(s *streamTime) {
+	m.registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "compat_legacy_stream_ends_total",
+			Help: "Streams of old pages, the app's or the bridge's, that ended under their readers.",
+		}, func() float64 { ended, _ := s.total(); return ended }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "compat_legacy_stream_seconds_total",
+			Help: "Time that streams of old pages were open, added up over the streams.",
+		}, func() float64 { _, seconds := s.total(); return seconds }))
 }
 
 // followFeed shows how far the tail of the store is behind.

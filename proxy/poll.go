@@ -53,13 +53,13 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 	if err != nil {
 		rec.err = err
 		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
-		return "error", backend.Page{}
+		return "refused", backend.Page{}
 	}
 	page, err := g.readPoll(c.Request, who, q)
 	if err != nil {
 		rec.err = err
-		if status := writeFault(c.Writer, err, g.pacing.retryAfter()); status >= http.StatusInternalServerError {
-			g.pollsFailed.Add(1)
+		if status := writeFault(c.Writer, err, g.pacing.retryAfter()); status < http.StatusInternalServerError {
+			return "refused", backend.Page{}
 		}
 		return "error", backend.Page{}
 	}
