@@ -4,14 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 )
 
 // Caller is on whose behalf a source is read: a user whose credential has been
 // verified, and that credential, which a source may show to the app.
 type Caller struct {
-	User   string
-	Token  string // the credential itself; never logged
-	Bearer bool   // it came as Authorization: Bearer, not as a cookie
+	User  string
+	Token string // the credential itself; never logged
+	Via   Via
+}
+
+// Via is how a credential came, and so how the app is shown it.
+type Via uint8
+
+// The ways of a credential.
+const (
+	Cookie Via = iota
+	Bearer     // Authorization: Bearer
+	Header     // a header of its own, which a trusted proxy set
+)
+
+// Authorize puts the credential into a request to the app, as it came. name is that
+// of the cookie or of the header.
+func (c Caller) Authorize(h http.Header, name string) {
+	switch c.Via {
+	case Cookie:
+		h.Set("Cookie", name+"="+c.Token)
+	case Bearer:
+		h.Set("Authorization", "Bearer "+c.Token)
+	case Header:
+		h.Set(name, c.Token)
+	}
 }
 
 // Query is one poll. At most one of After and Before is set; both are opaque

@@ -13,7 +13,8 @@ type visit struct {
 	known  Browser
 	place  string // proven, see Browser.prove
 	proven bool
-	short  bool // a stream must be short, since the browser holds enough long ones
+	back   Return // empty when it was not just here
+	short  bool   // a stream must be short, since the browser holds enough long ones
 }
 
 // enter notes a new stream of a browser. Where nothing can be remembered, a
@@ -24,12 +25,16 @@ func (b *Bridge) enter(ctx context.Context, browser, user string, stream uint64,
 		v = visit{}
 		if !named {
 			v.place, v.proven = s.prove(user, now)
+			v.back = returned(s.Ended)
 			v.short = !s.enter(stream, now, b.options.OldPageDuration)
 		}
 		v.known = *s
 	})
 	if !ok {
 		return visit{}
+	}
+	if v.back != "" {
+		b.options.Observer.Returned(v.back)
 	}
 	return v
 }

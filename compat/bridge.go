@@ -23,8 +23,8 @@ import (
 // Options of a Bridge. All durations are positive.
 type Options struct {
 	Source    backend.Source
-	Interval  time.Duration // between two reads of the source for one stream
-	Heartbeat time.Duration // at most so long between two writes
+	Interval  func() time.Duration // between two reads of the source for one stream
+	Heartbeat time.Duration        // at most so long between two writes
 	// MaxDuration ends streams of readers that came back with an id: they
 	// reconnect without anybody noticing.
 	MaxDuration time.Duration
@@ -47,6 +47,10 @@ type Observer interface {
 	// Delivered tells that so many items were sent, repeats included; live are those
 	// that came while their reader was there.
 	Delivered(n int, live []backend.Notification)
+	// Asked tells that the reader of a stream, our client, was asked for an echo, and
+	// had at least EchoWithin to give it.
+	Asked()
+	Returned(Return) // an old page
 	ReadFailed(error)
 	BrowserUnknown(error) // what is remembered of a browser could not be looked up or kept
 }
@@ -134,16 +138,12 @@ func Ours(r *http.Request, user string) bool {
 // Serve answers a request of a verified caller, whose credential is good until
 // expires. It returns when the stream has ended.
 func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller, expires time.Time) {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache, no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-
+	begin(w)
 	place, told := toldAt(Place(r), c.User)
 	s := &stream{
 		Options: b.options, caller: c, place: place,
-		out: writer{w: w, control: http.NewResponseController(w)},
+		asks: asks(r, c.User),
+		out:  writer{w: w, control: http.NewResponseController(w)},
 	}
 	if told {
 		s.mark = toldMark
@@ -155,6 +155,15 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	b.options.Observer.StreamOpened()
 	b.options.Observer.StreamClosed(b.serve(r, s, expires))
 	s.out.allow() // net/http is about to write the end of the response
+}
+
+// begin commits the response.
+func begin(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
 }
 
 func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
@@ -175,6 +184,9 @@ func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
 	defer stop()
 	s.woken = woken
 	ended, place := s.run(r.Context(), b.drain, bound, reason), ""
+	if !s.asked.IsZero() && time.Since(s.asked) >= EchoWithin {
+		b.options.Observer.Asked()
+	}
 	if ended != Gone {
 		place = s.place
 	}

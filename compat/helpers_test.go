@@ -95,8 +95,9 @@ type tally struct {
 }
 
 type counts struct {
-	opened, delivered, live, failed, unknown int
-	closed                                   []Reason
+	opened, delivered, live, failed, unknown, asked int
+	closed                                          []Reason
+	returns                                         []Return
 }
 
 func (o *tally) StreamOpened()         { o.count(func() { o.opened++ }) }
@@ -104,6 +105,8 @@ func (o *tally) StreamClosed(r Reason) { o.count(func() { o.closed = append(o.cl
 func (o *tally) Delivered(n int, live []backend.Notification) {
 	o.count(func() { o.delivered, o.live = o.delivered+n, o.live+len(live) })
 }
+func (o *tally) Asked()               { o.count(func() { o.asked++ }) }
+func (o *tally) Returned(r Return)    { o.count(func() { o.returns = append(o.returns, r) }) }
 func (o *tally) ReadFailed(error)     { o.count(func() { o.failed++ }) }
 func (o *tally) BrowserUnknown(error) { o.count(func() { o.unknown++ }) }
 
@@ -115,7 +118,7 @@ func (o *tally) count(f func()) {
 
 // soFar is what has been reported.
 func (o *tally) soFar() (c counts) {
-	o.count(func() { c = o.counts; c.closed = slices.Clone(o.closed) })
+	o.count(func() { c = o.counts; c.closed, c.returns = slices.Clone(o.closed), slices.Clone(o.returns) })
 	return c
 }
 
@@ -171,7 +174,7 @@ type open struct {
 
 func newBridge(s backend.Source, seen *tally) *Bridge {
 	return New(Options{
-		Source: s, Interval: interval, Heartbeat: beat, MaxDuration: maxDuration, OldPageDuration: oldPage, Observer: seen,
+		Source: s, Interval: func() time.Duration { return interval }, Heartbeat: beat, MaxDuration: maxDuration, OldPageDuration: oldPage, Observer: seen,
 	})
 }
 

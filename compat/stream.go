@@ -21,6 +21,8 @@ type stream struct {
 	trouble  bool // the last read failed, and the reader has been told to come back later
 	// farewell is what the reader is still to be told; mark ends its ids when it was.
 	farewell, mark string
+	asks           bool      // the next heartbeat is to ask for an echo
+	asked          time.Time // when one has; zero if none did
 	out            writer
 }
 
@@ -58,7 +60,7 @@ func (s *stream) run(ctx context.Context, drain <-chan struct{}, bound time.Dura
 		case <-end.C:
 			return atBound
 		case <-beat.C:
-			s.out.buf = append(s.out.buf, heartbeat...)
+			s.out.buf = s.appendBeat(s.out.buf)
 		case <-woken:
 			poll.Reset(0)
 		case <-poll.C:
@@ -102,7 +104,7 @@ func (s *stream) take(r result) time.Duration {
 	case r.page.More:
 		return 0
 	}
-	return s.Interval
+	return s.Interval()
 }
 
 // wait is how long the reader is asked to stay away after the end.

@@ -19,6 +19,7 @@ import (
 // each item once and in order: over the ends of its streams, while the gateway is
 // restarted, and after a crash. The other clients are in browser/clients.spec.mjs.
 func TestGoSSEReadsEverythingOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "SLUICE_COMPAT_MAX_DURATION=1s", "SLUICE_COMPAT_OLD_PAGE_DURATION=1s", "SLUICE_DRAIN_GRACE=0s",
 		"SLUICE_LISTEN=127.0.0.2:0") // nobody else takes a port there while the gateway is away
 	alice := w.user("alice")

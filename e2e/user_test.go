@@ -21,15 +21,20 @@ type user struct {
 	seen         []string // ids in the order of arrival
 }
 
-func (w *world) user(name string) *user {
-	w.t.Helper()
+// cookieOf is the cookie of somebody who is signed in.
+func cookieOf(name string) string {
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"user_id": name, "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(key))
 	if err != nil {
-		w.t.Fatal(err)
+		panic(err) // of a map and a key
 	}
+	return "access_token=" + token
+}
+
+func (w *world) user(name string) *user {
+	w.t.Helper()
 	transport := &http.Transport{}
 	w.t.Cleanup(transport.CloseIdleConnections)
-	return &user{name: name, cookie: "access_token=" + token, base: w.url, client: &http.Client{Transport: transport, Timeout: time.Minute}}
+	return &user{name: name, cookie: cookieOf(name), base: w.url, client: &http.Client{Transport: transport, Timeout: time.Minute}}
 }
 
 func (w *world) users(n int) (all []*user) {

@@ -72,7 +72,7 @@ func TestOneLineARequest(t *testing.T) {
 		}
 	}
 	r.get("alice", "/api/notifications?limit=abc")
-	if line := r.logLines("/api/notifications", 2)[1]; line["status"] != int64(422) || line["outcome"] != "poll: error" || line["error"] != "limit: want a whole number" {
+	if line := r.logLines("/api/notifications", 2)[1]; line["status"] != int64(422) || line["outcome"] != "poll: refused" || line["error"] != "limit: want a whole number" {
 		t.Errorf("%v", line)
 	}
 }

@@ -36,16 +36,18 @@ func (g *Gateway) follow(cache *latest.Reader) {
 	}
 }
 
-// watch follows flag file, feed, signals and rollout, and counts who is left on the
-// old stream, until ctx ends.
+// watch follows flag file, feed, signals, load and rollout, and counts who is left
+// on the old stream, until ctx ends.
 func (g *Gateway) watch(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { g.flags.Watch(ctx) })
 	group.Go(func() { g.feed.Run(ctx) })
 	group.Go(func() { g.legacy.Run(ctx) })
+	group.Go(func() { g.pacing.run(ctx) })
 	if g.redis != nil {
 		group.Go(func() { g.feed.Listen(ctx, g.redis) })
+		group.Go(func() { g.askRedis(ctx) })
 	}
 	if g.rollout != nil {
 		group.Go(func() { g.rollout.run(ctx) })

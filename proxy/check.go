@@ -20,15 +20,26 @@ import (
 const checkTimeout = 5 * time.Second
 
 type checkCommand struct {
-	configFlag `embed:""`
+	configFlag  `embed:""`
+	afterFlags  `embed:""`
+	streamCheck `embed:""`
 }
 
 // Run prints a line for each thing that serving depends on, and fails if any is
 // wrong.
 func (k *checkCommand) Run(ctx context.Context, p Process) error {
+	if k.After {
+		return k.run(ctx, p, k.configFlag)
+	}
+	if k.afterFlags != (afterFlags{Output: "text"}) {
+		return errors.New("--url, --admin, --token-file, --page, --pipeline and --output belong to --after")
+	}
 	c, err := k.load(p)
 	if err != nil {
 		return err
+	}
+	if k.Stream != "" {
+		return k.lookAtStream(ctx, p, c.Compat.Heartbeat)
 	}
 	bad := 0
 	for _, item := range checklist(c) {
@@ -61,7 +72,7 @@ func only(look func(context.Context) error) func(context.Context) ([]string, err
 
 func checklist(c config.Config) []checkItem {
 	items := []checkItem{
-		{"auth", only(func(context.Context) error { return c.CheckServe() })},
+		{"auth", only(func(ctx context.Context) error { return checkAuth(ctx, c) })},
 		{"app", only(func(ctx context.Context) error { return checkApp(ctx, c) })},
 		{"store", func(ctx context.Context) ([]string, error) { return checkStore(ctx, c) }},
 	}

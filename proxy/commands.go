@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -23,10 +24,12 @@ type commandBody struct {
 	Version uint64 `json:"version,omitempty"` // that the sender has seen; 0: any
 }
 
+const noRollout = "rollout.spec is not set, so there is no rollout here"
+
 // showRollout serves GET /rollout.
 func (g *Gateway) showRollout(c *gin.Context) {
 	if g.rollout == nil {
-		writeProblem(c.Writer, http.StatusNotFound, "rollout.spec is not set, so there is no rollout here")
+		writeProblem(c.Writer, http.StatusNotFound, noRollout)
 		return
 	}
 	c.Header("Cache-Control", "no-store")
@@ -38,12 +41,16 @@ func (g *Gateway) command(c *gin.Context) {
 	if !g.authorizeAdmin(c) {
 		return
 	}
-	verb := control.Verb(c.Param("verb"))
-	if g.rollout == nil || !slices.Contains(control.Verbs, verb) {
-		writeProblem(c.Writer, http.StatusNotFound, "rollout.spec is not set, or there is no such command")
+	if g.rollout == nil {
+		writeProblem(c.Writer, http.StatusNotFound, noRollout)
 		return
 	}
-	body, err := readCommand(http.MaxBytesReader(c.Writer, c.Request.Body, maxSignal))
+	verb := control.Verb(c.Param("verb"))
+	if !slices.Contains(control.Verbs, verb) {
+		writeProblem(c.Writer, http.StatusNotFound, fmt.Sprintf("there is no such command; want one of %s", control.Verbs))
+		return
+	}
+	body, err := readCommand(http.MaxBytesReader(c.Writer, c.Request.Body, maxSignal), verb)
 	if err != nil {
 		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
 		return
@@ -65,13 +72,19 @@ func (g *Gateway) command(c *gin.Context) {
 
 const longestText = 500
 
-func readCommand(body io.Reader) (b commandBody, err error) {
+func readCommand(body io.Reader, verb control.Verb) (b commandBody, err error) {
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
-	if err := d.Decode(&b); err != nil && !errors.Is(err, io.EOF) {
-		return b, errors.New(`want nothing, or a JSON object such as {"actor":"ann","cause":"too slow","version":12}; promote also takes "full" and "force"`)
+	err = d.Decode(&b)
+	if err == nil && d.More() {
+		err = errors.New("there is more behind the object")
 	}
-	if max(len(b.Actor), len(b.Cause)) > longestText {
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return b, fmt.Errorf(`%w; want nothing, or a JSON object such as {"actor":"ann","cause":"too slow","version":12}; promote also takes "full" and "force"`, err)
+	case (b.Full || b.Force) && verb != control.Promote:
+		return b, fmt.Errorf("full, force: are for promote, and this is %s", verb)
+	case max(len(b.Actor), len(b.Cause)) > longestText:
 		return b, errors.New("actor, cause: longer than 500 bytes")
 	}
 	b.Actor, b.Cause = oneLine(b.Actor), oneLine(b.Cause)

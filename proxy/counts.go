@@ -16,7 +16,7 @@ import (
 func (g *Gateway) counts() evidence.Counts {
 	m := g.metrics
 	c := evidence.Counts{
-		evidence.PollsFailed:  float64(g.pollsFailed.Load()),
+		evidence.Uptime:       time.Since(g.began).Seconds(),
 		evidence.Audits:       read(m.audits).GetCounter().GetValue(),
 		evidence.FalseEmpties: read(m.falseEmpty).GetCounter().GetValue(),
 		evidence.Compared:     read(m.shadow.compared).GetCounter().GetValue(),
@@ -24,9 +24,11 @@ func (g *Gateway) counts() evidence.Counts {
 		evidence.Extra:        read(m.shadow.extra).GetCounter().GetValue(),
 	}
 	for _, client := range clients {
-		for _, result := range []string{"items", "empty", "reset"} {
-			c[evidence.PollsOK] += read(m.polls.WithLabelValues(client, result)).GetCounter().GetValue()
+		polls := func(result string) float64 {
+			return read(m.polls.WithLabelValues(client, result)).GetCounter().GetValue()
 		}
+		c[evidence.PollsOK] += polls("items") + polls("empty") + polls("reset")
+		c[evidence.PollsFailed] += polls("error") + polls("throttled")
 	}
 	for _, outcome := range outcomes {
 		c[evidence.SourceReads] += read(m.sourceRequests.WithLabelValues(g.config.Store.Driver, outcome)).GetCounter().GetValue()

@@ -74,7 +74,7 @@ func (d *demoCommand) Run(ctx context.Context, p Process) (err error) {
 	c := d.config(database, key, levers.file)
 	c.Upstream.URL = "http://" + app.address
 	c.Redis.URL = config.NewSecret(redis.url)
-	return runGateway(ctx, c, p.Stderr, front, announce(p.Stdout, app.address, levers.file, redis))
+	return runGateway(ctx, c, p.Stderr, front, announce(p.Stdout, app.address, levers.file, redis), func(context.Context, *Gateway) {})
 }
 
 func (d *demoCommand) config(database string, key []byte, flags string) config.Config {

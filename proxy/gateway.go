@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
@@ -28,29 +30,30 @@ import (
 
 // Gateway is one running Sluice.
 type Gateway struct {
-	config  config.Config
+	config  config.Config // as of the start
+	live    atomic.Pointer[config.Config]
 	log     *zap.Logger
 	metrics *metrics
+	began   time.Time
+	badFile atomic.Pointer[error] // why the flag file cannot be read; nil or of nil when it can
 
-	auth   *auth.Verifier
+	auth   auth.Authenticator
 	flags  *rollout.Flags
 	store  store
 	tail   backend.Tail          // nil when the store cannot be followed
 	redis  redis.UniversalClient // nil without Redis
 	feed   *feed.Feed
 	source backend.Source // the store behind guard and cache
+	pacing *pacing
+	tuning *tuning
 	bridge *compat.Bridge
 	shadow *shadow.Shadow
 	legacy *census.Census
 	app    http.Handler
 
-	limits         limits
-	interval       int // seconds
-	intervalHeader []string
-	draining       atomic.Bool
-	pollsFailed    atomic.Int64 // by the source
-	oldPages       streamTime
-	rollout        *controller // nil without a spec
+	draining atomic.Bool
+	oldPages streamTime
+	rollout  *controller // nil without a spec
 }
 
 // New opens everything a gateway needs; a flag file that is missing or bad is an
@@ -64,17 +67,12 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{
-		config: c, log: log, metrics: newMetrics(),
-		auth:   newVerifier(c),
-		limits: limits{c.Poll.LimitDefault, c.Poll.LimitMax},
-		app:    newAppProxy(app, log),
+		config: c, log: log, metrics: newMetrics(c), began: time.Now(),
 	}
-	advised := c.Poll.Interval
-	if c.Poll.Paused {
-		advised = c.Poll.Ceiling
-	}
-	g.interval, g.intervalHeader = wholeSeconds(advised)
-	g.metrics.advised.Set(advised.Seconds())
+	g.live.Store(&c)
+	g.auth = g.newAuthenticator()
+	byHeader, _ := g.auth.(*auth.Header)
+	g.app = newAppProxy(app, log, trust{g.proxies(), byHeader})
 	if err := g.open(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -88,6 +86,7 @@ func (g *Gateway) open() (err error) {
 		return err
 	}
 	g.metrics.flagReload.Set(1)
+	g.metrics.configReload.Set(1)
 	if g.store, err = openStore(c); err != nil {
 		return err
 	}
@@ -95,15 +94,18 @@ func (g *Gateway) open() (err error) {
 		if g.redis, err = redisconn.Open(url, c.Redis.Timeout); err != nil {
 			return fmt.Errorf("redis.url: %w", err)
 		}
+		g.metrics.forRedis()
 	}
 	g.metrics.forSource(c.Store.Driver)
+	g.metrics.followOldPages(&g.oldPages)
 	guarded := g.guarded()
 	reader := g.newReader(guarded)
+	g.tuning = g.newTuning()
 	g.follow(reader)
 	g.source = reader
 	g.openShadow(reader, guarded)
 	bridge := compat.Options{
-		Source: g.source, Interval: c.Poll.Interval, Heartbeat: c.Compat.Heartbeat,
+		Source: g.source, Interval: g.pacing.interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
 		Watch:    g.feed.Watch,
 		Farewell: c.Compat.Farewell,
@@ -125,6 +127,9 @@ func (g *Gateway) open() (err error) {
 // Close releases what New opened. Nothing may be served any more.
 func (g *Gateway) Close() error {
 	var errs []error
+	if a, ok := g.auth.(interface{ Close() }); ok {
+		a.Close()
+	}
 	if g.shadow != nil {
 		g.shadow.Close()
 	}
@@ -143,31 +148,41 @@ func (g *Gateway) Close() error {
 	return errors.Join(errs...)
 }
 
-func newVerifier(c config.Config) *auth.Verifier {
-	return auth.New(auth.Options{
-		Cookie: c.Auth.Cookie, Claim: c.Auth.Claim, Algorithms: c.Auth.Algorithms,
-		Key: []byte(c.Auth.Key.Value()), Audience: c.Auth.Audience, Issuer: c.Auth.Issuer,
-	})
-}
-
 // identify returns whose request it is. If it says false, the request has been
 // answered: by the app, as on day one, or with 401 where there is no flag file or
-// our own client asks.
+// our own client asks; with 503 if it cannot be told now.
 func (g *Gateway) identify(c *gin.Context) (auth.Identity, bool) {
 	id, err := g.auth.Authenticate(c.Request)
+	return id, g.settle(c, id, err)
+}
+
+// settle does with a request what identify says, once it is known whose it is.
+func (g *Gateway) settle(c *gin.Context, id auth.Identity, err error) bool {
 	rec := below(c)
-	if err == nil {
+	switch {
+	case err == nil:
 		rec.user = id.User
-		return id, true
-	}
-	rec.err = err
-	if g.flags.Named() && clientOf(c.Request) == "native" {
+		return true
+	case g.flags.Named() && clientOf(c.Request) == "native":
+		rec.err = err
 		g.pass(c)
-		return id, false
+	default:
+		g.refuse(rec, err)
+	}
+	return false
+}
+
+// refuse answers a request that has no user.
+func (g *Gateway) refuse(rec *recorder, err error) {
+	rec.err = err
+	if errors.Is(err, auth.ErrUnavailable) {
+		rec.outcome = "unverified"
+		rec.Header().Set("Retry-After", strconv.Itoa(g.pacing.retryAfter()))
+		writeProblem(rec, http.StatusServiceUnavailable, auth.ErrUnavailable.Error())
+		return
 	}
 	rec.outcome = "unauthorized"
 	writeProblem(rec, http.StatusUnauthorized, "authentication required")
-	return id, false
 }
 
 // pass hands a request to the app.
@@ -185,6 +200,7 @@ func (g *Gateway) evaluated(flag, variant, reason string) {
 }
 
 func (g *Gateway) reloaded(err error) {
+	g.badFile.Store(&err)
 	if err != nil {
 		g.metrics.flagReload.Set(0)
 		g.log.Error("flag file refused, the last good one stays", zap.Error(err))
@@ -192,6 +208,14 @@ func (g *Gateway) reloaded(err error) {
 	}
 	g.metrics.flagReload.Set(1)
 	g.log.Info("flag file loaded", zap.String("file", g.config.Rollout.Flags))
+}
+
+// flagTrouble is why the flag file, as it is now, is not in force.
+func (g *Gateway) flagTrouble() error {
+	if err := g.badFile.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (g *Gateway) legacyUnknown(err error) {

@@ -88,3 +88,29 @@ func TestFarewellIsConfigured(t *testing.T) {
 		}
 	}
 }
+
+// A rollout that waits for the last old pages asks them to reload, and no other does.
+func TestARetirementThatWaitsSaysFarewell(t *testing.T) {
+	t.Parallel()
+	r := rolloutRig(t, withRollout(t, "steps: [{setStream: bridge}, {setWeight: 100}, {pause: {}}, {setStream: retired}]"), stateIn(t),
+		func(c *config.Config) { c.Compat.Heartbeat = 100 * time.Millisecond })
+	r.waitFor("the pause", func(s rolloutStatus) bool { return s.Step == 2 })
+	r.insert("old", 0, "a")
+	asks := func() bool {
+		next := r.openStream("old", "User-Agent: "+time.Now().String())
+		next(`"id":"a"`)
+		return strings.Contains(next(": heartbeat"), r.gateway.config.Compat.Farewell)
+	}
+	if asks() {
+		t.Error("it asks before")
+	}
+	r.command("promote", "")
+	s := r.waitFor("old pages are waited for", func(s rolloutStatus) bool { return strings.Contains(s.Reason, "users were") })
+	if s.Deadline != nil || !asks() {
+		t.Errorf("it does not ask: %+v", s)
+	}
+	r.command("abort", "")
+	if asks() {
+		t.Error("it asks after")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -31,6 +32,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the gateway."`
 	Check   checkCommand   `cmd:"" help:"Tell what is wrong with the configuration and what it points at."`
 	Rollout rolloutCommand `cmd:"" help:"Move users to polling in steps."`
+	Tune    tuneCommand    `cmd:"" help:"Recommend a poll interval by what Prometheus has measured."`
 	Migrate migrateCommand `cmd:"" help:"Add Sluice's two indexes to the app's database, or remove them."`
 	Demo    demoCommand    `cmd:"" help:"Run a sample app behind the gateway."`
 }
@@ -91,12 +93,15 @@ func (s *serveCommand) Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	return runGateway(ctx, c, p.Stderr, (*Gateway).Handler, func(listeners) {})
+	follow := func(ctx context.Context, g *Gateway) {
+		(&reloader{file: s.Config, environ: p.Environ, gateway: g}).run(ctx)
+	}
+	return runGateway(ctx, c, p.Stderr, (*Gateway).Handler, func(listeners) {}, follow)
 }
 
 // runGateway runs one gateway from start to drain. front makes what its public
-// listener serves; opened is told where it listens.
-func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func(*Gateway) http.Handler, opened func(listeners)) (err error) {
+// listener serves; opened is told where it listens; beside runs until the gateway stops.
+func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func(*Gateway) http.Handler, opened func(listeners), beside func(context.Context, *Gateway)) (err error) {
 	log, err := newLogger(c.Log, logs)
 	if err != nil {
 		return err
@@ -112,6 +117,11 @@ func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func
 		return err
 	}
 	opened(l)
+	besideCtx, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer stop()
+	group.Go(func() { beside(besideCtx, g) })
 	return g.serve(ctx, l, front(g))
 }
 

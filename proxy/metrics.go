@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"math"
+	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -11,6 +13,7 @@ import (
 	"sluice/backend/latest"
 	"sluice/compat"
 	"sluice/compat/census"
+	"sluice/proxy/config"
 	"sluice/proxy/shim"
 	"sluice/rollout"
 )
@@ -19,7 +22,7 @@ import (
 // has not happened yet is 0 and not absent.
 var (
 	clients     = []string{"native", "sluice", "drop-in"} // by the Sluice-Client header
-	pollResults = []string{"items", "empty", "reset", "throttled", "error"}
+	pollResults = []string{"items", "empty", "reset", "throttled", "refused", "error"}
 	transports  = []string{"poll", "bridge"}
 	checks      = []backend.Check{backend.CheckEqual, backend.CheckLate, backend.CheckGap, backend.CheckBare}
 	lookups     = []latest.Result{latest.Hit, latest.Stale, latest.Differs, latest.Absent, latest.Failed}
@@ -27,9 +30,22 @@ var (
 		string(backend.Unavailable), string(backend.TooLate), string(backend.Canceled)}
 )
 
+// edges are buckets with more edges, where limits that people set lie.
+func edges(buckets []float64, limits ...time.Duration) []float64 {
+	all := slices.Clone(buckets)
+	for _, limit := range limits {
+		all = append(all, limit.Seconds())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // pollBuckets are in seconds: a poll from memory takes 0.1 ms, one through the
 // app up to its time-out.
 var pollBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// echoBuckets are in seconds, with compat.EchoWithin and the longest times of streams.
+var echoBuckets = []float64{.1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60, 300}
 
 // metrics are all of Sluice's own. Their names are API: a golden test holds them.
 // None has a user, an id or a path for a label.
@@ -51,24 +67,29 @@ type metrics struct {
 	falseEmpty       prometheus.Counter
 	streams          prometheus.Gauge
 	streamCloses     *prometheus.CounterVec
+	streamProbes     prometheus.Counter
+	streamEcho       prometheus.Histogram
+	streamReturns    *prometheus.CounterVec
 	shimInjections   *prometheus.CounterVec
 	flagEvaluations  *prometheus.CounterVec
 	flagReload       prometheus.Gauge
+	redisUp          prometheus.Gauge // nil without Redis
 	shadow           *shadowMetrics
+	configReload     prometheus.Gauge
 	rollout          *rolloutMetrics // nil without a spec
 }
 
-func newMetrics() *metrics {
+func newMetrics(c config.Config) *metrics {
 	m := &metrics{
 		registry:         prometheus.NewRegistry(),
 		polls:            counter("polls_total", "Polls answered by Sluice.", "client", "result"),
-		pollDuration:     histogram("poll_duration_seconds", "Time to answer a poll.", pollBuckets, "client"),
+		pollDuration:     histogram("poll_duration_seconds", "Time to answer a poll.", edges(pollBuckets, c.Upstream.Timeout), "client"),
 		advised:          gauge("poll_interval_advised_seconds", "The X-Poll-Interval that clients are sent."),
 		sourceRequests:   counter("source_requests_total", "Reads of the source.", "source", "outcome"),
-		sourceDuration:   histogram("source_request_duration_seconds", "Time of one read of the source.", pollBuckets, "source"),
+		sourceDuration:   histogram("source_request_duration_seconds", "Time of one read of the source.", edges(pollBuckets, c.Upstream.Timeout, c.Upstream.Timeout/slowShare), "source"),
 		delivered:        counter("notifications_delivered_total", "Notifications sent to clients, repeats included.", "transport"),
 		observedInterval: histogram("poll_interval_observed_seconds", "Time between the polls of a client, as it tells it.", intervalBuckets, "client"),
-		staleness:        histogram("delivery_staleness_seconds", "Time from an item's creation to its delivery to a client that was there.", stalenessBuckets, "transport"),
+		staleness:        histogram("delivery_staleness_seconds", "Time from an item's creation to its delivery to a client that was there.", edges(stalenessBuckets, c.Tune.StalenessTarget), "transport"),
 		catchUp:          single("catchup_items_total", "Items sent to clients that had been away, or of which that is not known; repeats too."),
 		cursorChecks:     counter("cursor_checks_total", "Cursors compared with the rows behind them.", "result"),
 		latestRequests:   counter("latest_requests_total", "Polls looked up in the latest-id cache.", "layer", "result"),
@@ -76,20 +97,22 @@ func newMetrics() *metrics {
 		falseEmpty:       single("cache_false_empty_total", "Audits that found an item which the cache would have hidden for too long."),
 		streams:          gauge("compat_streams", "Bridged streams now open."),
 		streamCloses:     counter("compat_stream_closes_total", "Bridged streams that have ended.", "reason"),
+		streamProbes:     single("compat_stream_probes_total", "Bridged streams whose reader, our client, was asked whether it hears them, and had 5 s to answer."),
+		streamEcho:       prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "compat_stream_echo_seconds", Help: "Time until such a reader has answered; more than 5 s is a proxy that holds streams back.", Buckets: echoBuckets}),
+		streamReturns:    counter("compat_stream_returns_total", "Old pages that were back, by what had become of their last stream.", "after"),
 		shimInjections:   counter("shim_injections_total", "Pages of the app for users on poll, by what became of them.", "result"),
 		flagEvaluations:  counter("flag_evaluations_total", "Flag evaluations.", "flag", "variant", "reason"),
+		configReload:     gauge("config_last_reload_successful", "Whether the configuration file, as it is now, could be loaded."),
 		flagReload:       gauge("flag_config_last_reload_successful", "Whether the flag file, as it is now, could be loaded."),
 	}
 	m.registry.MustRegister(m.polls, m.pollDuration, m.advised, m.sourceRequests, m.sourceDuration, m.delivered, m.staleness, m.catchUp, m.observedInterval, m.cursorChecks,
-		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.shimInjections, m.flagEvaluations, m.flagReload,
+		m.latestRequests, m.audits, m.falseEmpty, m.streams, m.streamCloses, m.streamProbes, m.streamEcho, m.streamReturns, m.shimInjections, m.flagEvaluations, m.flagReload, m.configReload,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.shadow = newShadowMetrics(m.registry)
-	for _, c := range clients {
-		for _, r := range pollResults {
-			m.polls.WithLabelValues(c, r)
-		}
-		m.pollDuration.WithLabelValues(c)
-		m.observedInterval.WithLabelValues(c)
+	for _, client := range clients {
+		preset(m.polls, pollResults, client)
+		m.pollDuration.WithLabelValues(client)
+		m.observedInterval.WithLabelValues(client)
 	}
 	for _, t := range transports {
 		m.staleness.WithLabelValues(t)
@@ -97,6 +120,7 @@ func newMetrics() *metrics {
 	preset(m.delivered, transports)
 	preset(m.cursorChecks, checks)
 	preset(m.streamCloses, compat.Reasons)
+	preset(m.streamReturns, compat.Returns)
 	preset(m.shimInjections, shim.Results)
 	rollout.EachEvaluation(func(flag, variant, reason string) { m.flagEvaluations.WithLabelValues(flag, variant, reason) })
 	return m
@@ -135,6 +159,26 @@ func (m *metrics) forSource(source string) {
 	}
 }
 
+// forRedis exists where there is one.
+func (m *metrics) forRedis() {
+	m.redisUp = gauge("redis_up", "Whether Redis answered when it was asked last, which is every 5 seconds.")
+	m.registry.MustRegister(m.redisUp)
+}
+
+// followOldPages shows how often old pages lose their stream: each end is an error
+// to its user. Ends over seconds are the check legacy-reconnect-rate.
+func (m *metrics) followOldPages(s *streamTime) {
+	m.registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "compat_legacy_stream_ends_total",
+			Help: "Streams of old pages, the app's or the bridge's, that ended under their readers.",
+		}, func() float64 { ended, _ := s.total(); return ended }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "compat_legacy_stream_seconds_total",
+			Help: "Time that streams of old pages were open, added up over the streams.",
+		}, func() float64 { _, seconds := s.total(); return seconds }))
+}
+
 // followFeed shows how far the tail of the store is behind.
 func (m *metrics) followFeed(f *feed.Feed) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -167,6 +211,10 @@ func (m streamMetrics) StreamClosed(r compat.Reason) {
 	m.streams.Dec()
 	m.streamCloses.WithLabelValues(string(r)).Inc()
 }
+
+func (m streamMetrics) Asked() { m.streamProbes.Inc() }
+
+func (m streamMetrics) Returned(r compat.Return) { m.streamReturns.WithLabelValues(string(r)).Inc() }
 
 func (m streamMetrics) Delivered(n int, live []backend.Notification) {
 	m.delivered.WithLabelValues("bridge").Add(float64(n))

@@ -40,11 +40,23 @@ func (r *rig) series() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
+// everything makes a gateway use all that has metrics: Redis, which may be down, and
+// a rollout.
+func everything(t *testing.T) func(*config.Config) {
+	flags := withFlags(t, "poll", "bridge")
+	spec := write(t, "rollout.yaml", rolloutHead+"spec: {steps: [{analysis: {metrics: [{name: backend-rate, thresholdRange: {min: 1, max: 2}}]}}]}\n")
+	return func(c *config.Config) {
+		flags(c)
+		c.Rollout.Spec, c.Redis.URL = spec, config.NewSecret("redis://127.0.0.1:1")
+	}
+}
+
 // Names, types and labels are API, and all of them are there from the start: a
-// rate over something that has not happened yet is 0 and not absent.
+// rate over something that has not happened yet is 0 and not absent. The queries of
+// the dashboards and rules are compared with this list.
 func TestMetricsAreAPI(t *testing.T) {
 	const golden = "testdata/metrics.txt"
-	got := newRig(t).series()
+	got := newRig(t, everything(t)).series()
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -81,12 +93,15 @@ func (r *rig) counts(line string) bool {
 	return strings.Contains(r.admin("/metrics").body, "\nsluice_"+line+"\n")
 }
 
+// standing are series that have a value from the start.
+var standing = regexp.MustCompile("flag_|config_|advised|recommended|stretch|overhead|feed_lag|legacy_stream_")
+
 // changed are the series that differ from what they were at the start.
 func (r *rig) changed() (lines []string) {
 	for s := bufio.NewScanner(strings.NewReader(r.admin("/metrics").body)); s.Scan(); {
 		line := s.Text()
 		own := strings.HasPrefix(line, "sluice_") && !strings.Contains(line, "_seconds_sum") && !strings.Contains(line, "_bucket{")
-		if own && !strings.HasSuffix(line, " 0") && !strings.Contains(line, "flag_") && !strings.Contains(line, "advised") && !strings.Contains(line, "feed_lag") {
+		if own && !strings.HasSuffix(line, " 0") && !standing.MatchString(line) {
 			lines = append(lines, strings.TrimPrefix(line, "sluice_"))
 		}
 	}
@@ -119,7 +134,7 @@ func TestPollsAreCounted(t *testing.T) {
 		`poll_duration_seconds_count{client="native"} 2`,
 		`poll_duration_seconds_count{client="sluice"} 1`,
 		`polls_total{client="drop-in",result="empty"} 1`,
-		`polls_total{client="native",result="error"} 1`,
+		`polls_total{client="native",result="refused"} 1`,
 		`polls_total{client="native",result="reset"} 1`,
 		`polls_total{client="sluice",result="items"} 1`,
 		`source_request_duration_seconds_count{source="sqlite"} 2`,
@@ -141,10 +156,28 @@ func TestStreamsAreCounted(t *testing.T) {
 		`source_request_duration_seconds_count{source="sqlite"} 1`,
 		`source_requests_total{outcome="ok",source="sqlite"} 1`,
 	)
+	if !strings.Contains(r.scrape(), "\nsluice_compat_legacy_stream_seconds_total 0.") {
+		t.Errorf("no time passes for it: %s", r.scrape())
+	}
 	conn.Close()
 	servertest.Eventually(t, "the stream counts as gone", func() bool {
 		return r.counts(`compat_streams 0`) && r.counts(`compat_stream_closes_total{reason="gone"} 1`)
 	})
+}
+
+// Only an end that an old page's reader did not bring about is an error to them.
+func TestEndsUnderOldPagesAreCounted(t *testing.T) {
+	r := newRig(t, withFlags(t, "sse", "bridge"), func(c *config.Config) { c.Compat.OldPageDuration = time.Millisecond })
+	r.get("alice", "/api/stream")
+	if !r.counts("compat_legacy_stream_ends_total 1") {
+		t.Error(r.scrape())
+	}
+	left := newRig(t, withFlags(t, "sse", "bridge"))
+	left.ask("alice", "/api/stream")
+	servertest.Eventually(t, "the stream is gone", func() bool { return left.counts(`compat_stream_closes_total{reason="gone"} 1`) })
+	if !left.counts("compat_legacy_stream_ends_total 0") {
+		t.Error(left.scrape())
+	}
 }
 
 // Users, ids and paths would make as many series as there are of them.

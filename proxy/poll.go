@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,30 +41,32 @@ func (g *Gateway) poll(c *gin.Context) {
 	g.polled(client, page, g.elapsedOf(c.Request))
 	rec.outcome = "poll: " + result
 	g.metrics.polls.WithLabelValues(client, result).Inc()
-	g.metrics.pollDuration.WithLabelValues(client).Observe(time.Since(start).Seconds())
+	took := time.Since(start)
+	g.metrics.pollDuration.WithLabelValues(client).Observe(took.Seconds())
+	g.tuning.window.Polled(time.Now(), took)
 }
 
 // answerPoll returns the poll's result as metrics name it, and the items that were
 // sent.
 func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) (string, backend.Page) {
-	q, err := parseQuery(c.Request.URL.RawQuery, g.limits)
+	q, err := parseQuery(c.Request.URL.RawQuery, limitsOf(g.live.Load().Poll))
 	if err != nil {
 		rec.err = err
 		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
-		return "error", backend.Page{}
+		return "refused", backend.Page{}
 	}
 	page, err := g.readPoll(c.Request, who, q)
 	if err != nil {
 		rec.err = err
-		if status := writeFault(c.Writer, err, g.interval); status >= http.StatusInternalServerError {
-			g.pollsFailed.Add(1)
+		if status := writeFault(c.Writer, err, g.pacing.retryAfter()); status < http.StatusInternalServerError {
+			return "refused", backend.Page{}
 		}
 		return "error", backend.Page{}
 	}
 	h := c.Writer.Header()
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
-	h["X-Poll-Interval"] = g.intervalHeader
+	h["X-Poll-Interval"] = g.pacing.advice().header
 	h["Sluice-Transport"] = transportHeader[transport]
 	result := g.writePage(c, q.Query, page)
 	if result == "error" || q.Before != "" { // pages of the past are nobody's news
@@ -135,10 +136,4 @@ func clientOf(r *http.Request) string {
 		return "drop-in"
 	}
 	return "sluice"
-}
-
-// wholeSeconds is an interval as clients are sent it.
-func wholeSeconds(d time.Duration) (int, []string) {
-	n := int(d / time.Second)
-	return n, []string{strconv.Itoa(n)}
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"sluice/proxy/config"
+	"sluice/rollout/evidence"
 )
 
 func TestPollAnswer(t *testing.T) {
@@ -135,6 +137,13 @@ func TestPollFaults(t *testing.T) {
 			}
 			if retry := reply.header.Get("Retry-After"); (retry != "") != (c.status > 500) {
 				t.Errorf("Retry-After: %q", retry)
+			}
+			result := map[bool]string{true: "error", false: "refused"}[c.status > 500]
+			if !r.counts(fmt.Sprintf(`polls_total{client="native",result=%q} 1`, result)) {
+				t.Errorf("is not counted as %s: %v", result, r.changed())
+			}
+			if got := r.gateway.counts()[evidence.PollsFailed]; (got == 1) != (result == "error") {
+				t.Errorf("%v polls count as failed", got)
 			}
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"sluice/backend"
+	"sluice/proxy/config"
 )
 
 // maxCursor is the longest cursor a client may send, in bytes.
@@ -16,6 +17,8 @@ const maxCursor = 256
 
 // limits are the bounds of a page, in items.
 type limits struct{ standard, max int }
+
+func limitsOf(c config.Poll) limits { return limits{c.LimitDefault, c.LimitMax} }
 
 // parameters of a poll.
 var parameters = []string{"after_id", "before_id", "limit", "resume"}

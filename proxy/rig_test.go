@@ -12,11 +12,14 @@ import (
 func (r *rig) scrape() string { return r.admin("/metrics").body }
 
 // watch lets the gateway follow flags, feed and signals until the test ends.
-func (r *rig) watch() {
+func (r *rig) watch() { r.t.Cleanup(r.watchUntil()) }
+
+// watchUntil is watch until the function it returns is called.
+func (r *rig) watchUntil() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { r.gateway.watch(ctx) })
-	r.t.Cleanup(func() { cancel(); group.Wait() })
+	return func() { cancel(); group.Wait() }
 }
 
 // open asks for something over a real socket, and leaves the answer open.

@@ -44,7 +44,10 @@ func (g *Gateway) openRollout() (*controller, error) {
 	if !g.flags.Named() {
 		return nil, errors.New("rollout.spec: needs rollout.flags; without a flag file everybody polls already")
 	}
-	k := &controller{gateway: g, log: g.log, me: replicaName(), spec: s, exchange: &evidence.Alone{}, history: evidence.NewHistory(2 * longest(s))}
+	k := &controller{
+		gateway: g, log: g.log, me: replicaName(), spec: s, exchange: &evidence.Alone{},
+		history: evidence.NewHistory(2 * longest(s)), prometheus: evidence.Prometheus{Ask: askPrometheus},
+	}
 	var store control.Store
 	if g.redis != nil {
 		store = control.NewRedis(g.redis, c.Redis.Timeout)
@@ -141,6 +144,7 @@ func alive(reports map[string]evidence.Report) (n int64) {
 func (k *controller) look(context.Context) control.World {
 	return control.World{
 		Disabled: k.gateway.flags.Disabled(),
+		FlagFile: k.gateway.flagTrouble(),
 		Legacy:   k.gateway.legacyUsers,
 		Measure: func(m spec.Metric, since time.Time) control.Measurement {
 			if m.Source == spec.Prometheus {

@@ -67,11 +67,15 @@ func (a adminClient) status(ctx context.Context) (s rolloutStatus, err error) {
 func (a adminClient) ask(ctx context.Context, method, path string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		content = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(text))
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, content)
 	if err != nil {
 		return fmt.Errorf("--admin: %w", err)
 	}

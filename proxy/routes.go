@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"sluice/client"
+	"sluice/compat"
 	"sluice/rollout"
 )
 
@@ -46,6 +47,7 @@ func newRouter() *gin.Engine {
 	r.RedirectTrailingSlash = false
 	r.RedirectFixedPath = false
 	r.HandleMethodNotAllowed = false
+	r.UseRawPath = true // an encoded path is not ours
 	r.ForwardedByClientIP = false
 	return r
 }
@@ -55,17 +57,19 @@ func (g *Gateway) clientConfig(c *gin.Context) {
 	rec := below(c)
 	id, err := g.auth.Authenticate(c.Request)
 	if err != nil {
-		rec.err, rec.outcome = err, "unauthorized"
-		writeProblem(c.Writer, http.StatusUnauthorized, "authentication required")
+		g.refuse(rec, err)
 		return
 	}
 	rec.user, rec.outcome = id.User, "config"
+	if ago, ok := compat.Echo(c.Request.URL.RawQuery); ok {
+		g.metrics.streamEcho.Observe(ago.Seconds())
+	}
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, struct {
 		Transport    rollout.Transport `json:"transport"`
 		PollInterval int               `json:"poll_interval"`
 		Paused       bool              `json:"paused"`
-	}{g.flags.Transport(c.Request.Context(), id.User), g.interval, g.config.Poll.Paused})
+	}{g.flags.Transport(c.Request.Context(), id.User), g.pacing.advice().seconds, g.live.Load().Poll.Paused})
 }
 
 func serveScript(script []byte) gin.HandlerFunc {

@@ -42,7 +42,7 @@ func openStore(c config.Config) (store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return upstream.New(upstream.Options{URL: app, Cookie: c.Auth.Cookie, Timeout: c.Upstream.Timeout}), nil
+	return upstream.New(upstream.Options{URL: app, Name: credentialName(c), Timeout: c.Upstream.Timeout}), nil
 }
 
 // follower is a store whose changes can be followed.
@@ -55,20 +55,21 @@ type follower interface {
 const concurrentReads = 64
 
 // guarded puts the guard before the store.
-func (g *Gateway) guarded() backend.Source {
+func (g *Gateway) guarded() *guard.Source {
 	return guard.New(guard.Options{
 		Source:     measured{g.store, g.config.Store.Driver, g.metrics},
 		Concurrent: concurrentReads, Timeout: g.config.Upstream.Timeout, Resting: g.sourceRests,
 	})
 }
 
-// newReader puts the cache before the guarded store.
-func (g *Gateway) newReader(guarded backend.Source) *latest.Reader {
+// newReader puts the cache before the guarded store, and has the guard pace clients.
+func (g *Gateway) newReader(guarded *guard.Source) *latest.Reader {
 	c := g.config
+	g.pacing = newPacing(c, guarded.Load, g.metrics.advised, g.log)
 	o := latest.Options{
 		Source:     guarded,
 		Local:      latest.NewMemory(memoryUsers),
-		Bound:      func(read time.Time) time.Duration { return c.StalenessBound(g.feed.Hears(read)) },
+		Bound:      func(read time.Time) time.Duration { return g.live.Load().StalenessBound(g.feed.Hears(read)) },
 		Vouches:    func(read time.Time) bool { return g.feed.Vouches(read) },
 		AuditRatio: c.Cache.AuditRatio,
 		Observer:   cacheObserver{g.metrics, g.log},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/backend"
+	"sluice/backend/tune"
 )
 
 // stalenessBuckets are in seconds. Limits that people set, such as the default of
@@ -29,25 +30,40 @@ func (g *Gateway) elapsedOf(r *http.Request) time.Duration {
 	}
 	seconds, err := strconv.ParseUint(values[0], 10, 16)
 	elapsed := time.Duration(seconds) * time.Second
-	if err != nil || elapsed > 2*g.config.Poll.Ceiling {
+	if err != nil || elapsed > g.mostElapsed() {
 		return 0
 	}
 	return max(elapsed, time.Millisecond) // at once is not never
 }
 
-// polled counts what a poll has delivered by its age: what was created since the
-// client's last success was as stale as it is old, all else had to wait for the client.
+// mostElapsed is the longest time between two polls of a client that is there: it
+// has failed for some time, or nothing has happened and it polls as rarely as it may.
+func (g *Gateway) mostElapsed() time.Duration {
+	rarest := g.pacing.interval() * tune.MostStretch * 11 / 10 // with its jitter
+	return max(2*g.live.Load().Poll.Ceiling, rarest+time.Second)
+}
+
+// polled counts what a poll has delivered by its age. To a client that was there an
+// item is as stale as it is old: also one that the client's last success should have
+// brought, since then a cache or a source that lags has hidden it. What a client
+// that was not there had to wait for is catch-up, and so are repeats.
 func (g *Gateway) polled(client string, p backend.Page, elapsed time.Duration) {
 	now := time.Now()
 	for i, item := range p.Items {
 		age := max(now.Sub(item.Time()), 0)
-		if i < p.Repeated || elapsed == 0 || age > elapsed+rounding {
+		// A poll at once asks for the next page of a backlog.
+		waited := elapsed < time.Second && age > elapsed+rounding
+		if i < p.Repeated || p.Reset || elapsed == 0 || waited {
 			g.metrics.catchUp.Inc()
 			continue
 		}
 		g.metrics.staleness.WithLabelValues("poll").Observe(age.Seconds())
+		if age <= elapsed+rounding { // what was hidden is not the interval's fault
+			g.tuning.window.Delivered(now, age)
+		}
 	}
 	if elapsed > 0 {
+		g.tuning.window.Observed(now, elapsed, g.pacing.interval())
 		g.metrics.observedInterval.WithLabelValues(client).Observe(elapsed.Seconds())
 	}
 }

@@ -18,7 +18,7 @@ import (
 // stream serves GET /api/stream as the flag legacy-stream says for this user.
 func (g *Gateway) stream(c *gin.Context) {
 	rec := below(c)
-	id, ok := g.identify(c)
+	id, ok := g.identifyReader(c)
 	if !ok {
 		return
 	}
@@ -26,14 +26,14 @@ func (g *Gateway) stream(c *gin.Context) {
 	if mode == rollout.Upstream && ours {
 		mode = rollout.Bridge // the app's stream would not understand its place, and replay old items
 	}
-	if mode != rollout.Retired && !ours {
+	if mode != rollout.Retired && !ours && clientOf(c.Request) == "native" { // no EventSource can say Sluice-Client
 		defer g.legacy.Enter(id.User)()
 	}
 	if mode != rollout.Retired && compat.Place(c.Request) == "" {
 		defer g.oldPages.enter(c.Request.Context())()
 	}
 	switch mode {
-	case rollout.Retired:
+	case rollout.Retired: // a stream that was held ends, and is told when it is back
 		rec.outcome = "stream: retired"
 		rec.Header().Set("Cache-Control", "no-store")
 		rec.WriteHeader(http.StatusNoContent) // plain EventSource clients stop for good
@@ -41,9 +41,33 @@ func (g *Gateway) stream(c *gin.Context) {
 		rec.outcome = "stream: bridge"
 		g.bridge.Serve(rec, c.Request, id.Caller, id.Expires)
 	default:
+		if rec.status != 0 {
+			return // it was held, and is passed on when it is back
+		}
 		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id) })
 		g.pass(c)
 	}
+}
+
+// identifyReader is identify for a stream, which is held open while it cannot be
+// told whose it is: unless the app may know, and can have it.
+func (g *Gateway) identifyReader(c *gin.Context) (auth.Identity, bool) {
+	id, err := g.auth.Authenticate(c.Request)
+	hold := errors.Is(err, auth.ErrUnavailable) && !g.flags.Named() || errors.Is(err, auth.ErrSilent)
+	if !hold {
+		return id, g.settle(c, id, err)
+	}
+	rec := below(c)
+	rec.err, rec.outcome = err, "stream: held"
+	held := g.bridge.Hold(rec, c.Request, func(ctx context.Context) bool {
+		id, err = g.auth.Authenticate(c.Request.WithContext(ctx))
+		return !errors.Is(err, auth.ErrUnavailable)
+	})
+	if !held || err != nil {
+		return id, false // the next stream is told why
+	}
+	rec.user, rec.err = id.User, nil
+	return id, true
 }
 
 // readAlong lets the bridge see the app's own stream go by, and the shadow that of a

@@ -33,7 +33,11 @@ type webhook struct {
 }
 
 func newWebhook(url string, log *zap.Logger) *webhook {
-	return &webhook{url, log, make(chan control.Entry, webhookQueue), &http.Client{Timeout: webhookTimeout}}
+	return &webhook{url, log, make(chan control.Entry, webhookQueue), &http.Client{
+		Timeout: webhookTimeout,
+		// A redirect would be followed without the entry.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // send queues an entry.

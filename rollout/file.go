@@ -101,9 +101,18 @@ func parseVariants(d definition, n *node) (variants, error) {
 		if !ok || !d.allows(value) {
 			return nil, kid.faultf("must be one of %s", strings.Join(d.values, ", "))
 		}
+		if kid.key == "" || strings.ContainsFunc(kid.key, lostInFlagd) {
+			return nil, kid.faultf(`a variant needs a name without " \ < > & and control characters; flagd could not answer with it`)
+		}
 		vs[kid.key] = value
 	}
 	return vs, nil
+}
+
+// lostInFlagd tells the characters that encoding/json escapes: flagd compares a
+// variant's name with its escaped form, and so does not find it.
+func lostInFlagd(r rune) bool {
+	return r < ' ' || strings.ContainsRune("\"\\<>&\u2028\u2029", r)
 }
 
 // named reads the name of a variant.

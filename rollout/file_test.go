@@ -7,6 +7,7 @@ import (
 
 // An error says path, line, column and place, and what is allowed.
 func TestRefusals(t *testing.T) {
+	const name = `a variant needs a name without " \ < > & and control characters; flagd could not answer with it`
 	flag := func(from, to string) string { return strings.Replace(everybody(Poll), from, to, 1) }
 	for _, tc := range []struct{ name, text, want string }{
 		// JSON
@@ -33,6 +34,10 @@ func TestRefusals(t *testing.T) {
 		{"no variants", flag(`{"sse": "sse", "poll": "poll"}`, `{}`), `3:3: flags.notifications-transport.variants: must be an object that gives names to sse, poll`},
 		{"a value of the other flag", flag(`"sse": "sse"`, `"sse": "bridge"`), `3:16: flags.notifications-transport.variants.sse: must be one of sse, poll`},
 		{"a variant not a string", flag(`"sse": "sse"`, `"sse": true`), `3:16: flags.notifications-transport.variants.sse: must be one of sse, poll`},
+		{"a variant without a name", flag(`"sse": "sse"`, `"": "sse"`), `3:16: flags.notifications-transport.variants.: ` + name},
+		{"a variant named in markup", flag(`"sse": "sse"`, `"<sse>": "sse"`), `3:16: flags.notifications-transport.variants.<sse>: ` + name},
+		{"a variant named in quotes", flag(`"sse": "sse"`, `"\"sse\"": "sse"`), `3:16: flags.notifications-transport.variants."sse": ` + name},
+		{"a variant named over two lines", flag(`"sse": "sse"`, `"s\ne": "sse"`), "3:16: flags.notifications-transport.variants.s\ne: " + name},
 		{"no such default", flag(`"defaultVariant": "sse"`, `"defaultVariant": "see"`), `4:3: flags.notifications-transport.defaultVariant: must name a variant: poll, sse`},
 		{"a default not a string", flag(`"defaultVariant": "sse"`, `"defaultVariant": null`), `4:3: flags.notifications-transport.defaultVariant: must name a variant: poll, sse`},
 		{"an unknown key of a flag", flag(`"targeting"`, `"targetting"`), `5:3: flags.notifications-transport.targetting: unknown key; allowed: state, variants, defaultVariant, targeting, metadata`},

@@ -36,6 +36,7 @@ type Options struct {
 type Source struct {
 	options Options
 	slots   chan struct{}
+	meter   *meter
 	breaker *gobreaker.CircuitBreaker[backend.Page]
 }
 
@@ -44,13 +45,15 @@ func New(o Options) *Source {
 	if o.Resting == nil {
 		o.Resting = func(bool) {}
 	}
-	return &Source{o, make(chan struct{}, o.Concurrent), gobreaker.NewCircuitBreaker[backend.Page](gobreaker.Settings{
+	m := &meter{}
+	return &Source{o, make(chan struct{}, o.Concurrent), m, gobreaker.NewCircuitBreaker[backend.Page](gobreaker.Settings{
 		Timeout:      rest,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToTrip },
 		IsSuccessful: answered,
 		IsExcluded:   func(err error) bool { return err != nil && backend.FaultOf(err) == backend.Canceled },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			if to != gobreaker.StateHalfOpen {
+				m.rest(to == gobreaker.StateOpen)
 				o.Resting(to == gobreaker.StateOpen)
 			}
 		},
@@ -71,9 +74,13 @@ func answered(err error) bool {
 func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (backend.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
+	defer s.meter.begin()()
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			s.meter.refuse()
+		}
 		return backend.Page{}, backend.Failed(ctx, backend.Unavailable, "too many reads at a time", ctx.Err())
 	}
 	defer func() { <-s.slots }()

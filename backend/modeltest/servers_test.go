@@ -52,7 +52,7 @@ func TestModelServersUpstream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.real = upstream.New(upstream.Options{URL: where, Cookie: "access_token", Timeout: time.Minute})
+		a.real = upstream.New(upstream.Options{URL: where, Name: "access_token", Timeout: time.Minute})
 		t.Cleanup(func() { a.real.Close() })
 		return a
 	})

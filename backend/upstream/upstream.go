@@ -32,7 +32,7 @@ const (
 // Options for a Source.
 type Options struct {
 	URL     *url.URL      // the app, without a path
-	Cookie  string        // the name of the app's auth cookie
+	Name    string        // of the app's auth cookie, or of the header that names the user
 	Timeout time.Duration // of one read, body included
 }
 
@@ -113,11 +113,7 @@ func (s *Source) ask(ctx context.Context, c backend.Caller) (*http.Response, err
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "sluice")
-	if c.Bearer {
-		req.Header.Set("Authorization", "Bearer "+c.Token)
-	} else {
-		req.Header.Set("Cookie", s.options.Cookie+"="+c.Token)
-	}
+	c.Authorize(req.Header, s.options.Name)
 	resp, err := s.client.Do(req)
 	// The URL in net/http's error is the operator's, but the cause alone reads better.
 	if e := (*url.Error)(nil); errors.As(err, &e) {

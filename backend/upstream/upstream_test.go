@@ -78,7 +78,7 @@ func open(t *testing.T, app http.Handler) *Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Options{URL: u, Cookie: "access_token", Timeout: 5 * time.Second})
+	s := New(Options{URL: u, Name: "access_token", Timeout: 5 * time.Second})
 	t.Cleanup(func() { s.Close(); server.Close() })
 	return s
 }
@@ -129,7 +129,7 @@ func TestCredentialAndNothingElse(t *testing.T) {
 		without      string
 	}{
 		{backend.Caller{User: "alice", Token: "tok"}, "Cookie", "access_token=tok", "Authorization"},
-		{backend.Caller{User: "alice", Token: "tok", Bearer: true}, "Authorization", "Bearer tok", "Cookie"},
+		{backend.Caller{User: "alice", Token: "tok", Via: backend.Bearer}, "Authorization", "Bearer tok", "Cookie"},
 	} {
 		if _, err := s.Read(t.Context(), c.caller, backend.Query{Limit: 1}); err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestASlowAnswerSettlesNothing(t *testing.T) {
 		})}
 		go app.Serve(pipes)
 		defer app.Close()
-		s := New(Options{URL: &url.URL{Scheme: "http", Host: "app"}, Cookie: "access_token", Timeout: 5 * time.Second})
+		s := New(Options{URL: &url.URL{Scheme: "http", Host: "app"}, Name: "access_token", Timeout: 5 * time.Second})
 		s.client.Transport = &http.Transport{DialContext: pipes.Dial}
 		defer s.Close()
 		place := read(t, s, backend.Query{Limit: 50}).Place

@@ -27,7 +27,7 @@ export function connect(
       const query = new URLSearchParams({ limit, ...(after ? { after_id: after } : { resume: 'legacy' }) });
       return poll(asker, `/api/notifications?${query}`, elapsed, abort);
     },
-    askToPoll: () => saysPoll(asker, '/_sluice/config'),
+    askToPoll: (echo = '') => saysPoll(asker, `/_sluice/config?${echo}`),
     open: (after) => Source && new Source(`/api/stream?${new URLSearchParams({ last_event_id: after })}`),
   };
   const poller = createPoller(port, createPosition(stores.tab, stores.browser), createSchedule(interval, adaptive), 'sluice-1');

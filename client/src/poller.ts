@@ -25,8 +25,8 @@ export interface Port {
    * Must not reject, and must end when aborted.
    */
   ask(after: string, elapsed: number | undefined, abort: AbortController): Promise<Reply>;
-  /** Whether we shall poll, asked from the stream; false when nobody says. Must not reject. */
-  askToPoll(): Promise<boolean>;
+  /** Whether we shall poll, asked from the stream; false when nobody says. Must not reject. `echo` as in StreamListener. */
+  askToPoll(echo?: string): Promise<boolean>;
   /** Opens the stream after a place of the gateway's; undefined where there are no streams. */
   open(after: string): EventSource | undefined;
   /** False when there was nobody to show all of it to: it is to be asked for again. */
@@ -105,7 +105,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   let knew: number | undefined;
 
   const election = createElection(name, { turned: wake, hear });
-  const stream = createStream({ received, ask: () => void askToPoll(), ended: wake });
+  const stream = createStream({ received, ask: (echo) => void askToPoll(echo), ended: wake });
 
   function start(): void {
     if (state === 'running') return;
@@ -153,8 +153,8 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     else void askToPoll();
   }
 
-  async function askToPoll(): Promise<void> {
-    if (stream.open && (await port.askToPoll())) wake();
+  async function askToPoll(echo?: string): Promise<void> {
+    if (stream.open && (await port.askToPoll(echo))) wake();
   }
 
   function arm(wait: number): void {

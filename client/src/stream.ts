@@ -4,8 +4,8 @@ import { now, spread } from './schedule.js';
 export interface StreamListener {
   /** An item, and the id the stream stands at: the place after the item, unless that is a repeat from behind it. */
   received(item: Item, id: string): void;
-  /** It is time to ask whether to poll again. */
-  ask(): void;
+  /** It is time to ask whether to poll again; the gateway wants to hear `echo` in it, to know that we hear the stream. */
+  ask(echo?: string): void;
   /** It is over, or dead; a poll finds out why. */
   ended(): void;
 }
@@ -49,6 +49,7 @@ export function createStream({ received, ask, ended }: StreamListener): Stream {
     next.onmessage = ({ data, lastEventId }) => {
       const item = parseEvent(data);
       if (item) received(item, lastEventId);
+      else ask(data);
     };
     next.onerror = () => {
       const closed = next.readyState === 2;

@@ -16,7 +16,7 @@ async function streaming(options) {
   return tab;
 }
 const config = (tab, transport, status = 200) => tab.requests.at(-1).reply({ transport, poll_interval: 5, paused: false }, {}, status);
-const isConfig = ({ url }) => url === '/_sluice/config';
+const isConfig = ({ url }) => url.startsWith('/_sluice/config?');
 const polls = (tab) => tab.requests.filter((request) => !isConfig(request));
 
 test('a poll that says sse opens the stream at the place it gave, and nothing polls any more', async () => {
@@ -53,6 +53,17 @@ test('other events and nonsense on the stream are nothing', async () => {
   }
   assert.deepEqual(tab.created, ['a']);
   assert.equal(tab.session.getItem('last_notification_cursor'), 'c1');
+});
+
+test('what is no item is echoed to the gateway, so that it knows what the stream lets through', async () => {
+  const tab = await streaming();
+  await tab.streams[0].onmessage({ data: '1764112345123', lastEventId: '' });
+  assert.equal(tab.requests.at(-1).url, '/_sluice/config?1764112345123');
+  await config(tab, 'sse');
+  assert.equal(tab.session.getItem('last_notification_cursor'), 'c1');
+  assert.equal(tab.streams[0].readyState !== 2, true);
+  await tab.advance(60_000);
+  assert.equal(tab.requests.at(-1).url, '/_sluice/config?', 'nothing to echo');
 });
 
 test('it asks about every minute whether to poll again, and then polls at once', async () => {

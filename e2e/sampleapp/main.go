@@ -23,9 +23,10 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "`address` to serve on")
 	database := flag.String("db", "", "the app's SQLite `file`")
 	key := flag.String("key", "", "HS256 `secret` of the sign-in tokens")
+	stream := flag.Bool("stream", true, "whether it still has its notification stream")
 	insert := flag.String("insert", "", "only insert these `rows`, a JSON list")
 	flag.Parse()
-	run := func() error { return serve(*listen, *database, *key) }
+	run := func() error { return serve(*listen, *database, *key, *stream) }
 	if *insert != "" {
 		run = func() error { return insertRows(*database, *insert) }
 	}
@@ -36,7 +37,7 @@ func main() {
 }
 
 // serve prints the app's address once it listens, and stops at SIGTERM.
-func serve(listen, database, key string) error {
+func serve(listen, database, key string, stream bool) error {
 	app, err := demo.New(database, []byte(key))
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func serve(listen, database, key string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	server := &http.Server{Handler: app}
+	server := &http.Server{Handler: routes(app, stream)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	fmt.Println(l.Addr())
@@ -56,6 +57,17 @@ func serve(listen, database, key string) error {
 	case <-ctx.Done():
 	}
 	return errors.Join(err, server.Close(), app.Close())
+}
+
+// routes is the app, before or after the route of its stream is removed.
+func routes(app http.Handler, stream bool) http.Handler {
+	if stream {
+		return app
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", app)
+	mux.Handle("/api/stream", http.NotFoundHandler())
+	return mux
 }
 
 func insertRows(database, list string) error {

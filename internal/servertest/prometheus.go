@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -13,12 +14,20 @@ import (
 // second as job "sluice", and returns its URL.
 func StartPrometheus(t testing.TB, targets ...string) (url string) {
 	t.Helper()
+	return StartPrometheusWithRules(t, nil, targets...)
+}
+
+// StartPrometheusWithRules starts one that evaluates rules files as well, once a
+// second. Their paths are absolute.
+func StartPrometheusWithRules(t testing.TB, rules []string, targets ...string) (url string) {
+	t.Helper()
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
 		t.Fatal("prometheus is not installed; ./scripts/test installs it")
 	}
 	dir := t.TempDir()
-	config := "global: {scrape_interval: 1s}\nscrape_configs: [{job_name: sluice, static_configs: [{targets: ["
+	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%s]\n", strings.Join(rules, ", "))
+	config += "scrape_configs: [{job_name: sluice, static_configs: [{targets: ["
 	for _, target := range targets {
 		config += fmt.Sprintf("%q, ", target)
 	}

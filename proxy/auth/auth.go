@@ -1,10 +1,9 @@
-// Package auth tells whose request it is, from the app's own token: a JWT in a
-// cookie or, without that cookie, in Authorization: Bearer. It fails closed:
-// whatever cannot be verified has no user.
+// Package auth tells whose request it is: by the app's own token ([JWT]), by
+// asking the app ([Forward]), or by a header that a trusted proxy set ([Header]).
+// All fail closed: whatever cannot be verified has no user.
 package auth
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,31 +12,11 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/golang-jwt/jwt/v5"
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"sluice/backend"
 )
 
-const (
-	// maxToken is the longest token that is looked at, in bytes; browsers keep no
-	// cookie over 4,096.
-	maxToken = 8192
-	// maxUser is the longest user id, in bytes.
-	maxUser = 255
-	// remembered is how many verified tokens are kept, about 200 bytes each.
-	remembered = 1 << 16
-)
-
-// Options say what a good token is.
-type Options struct {
-	Cookie     string   // name of the cookie
-	Claim      string   // the claim that names the user
-	Algorithms []string // the only ones accepted: HS256, HS384, HS512
-	Key        []byte
-	Audience   string // required aud, if any
-	Issuer     string // required iss, if any
-}
+// maxUser is the longest user id, in bytes.
+const maxUser = 255
 
 // Identity is who a request comes from.
 type Identity struct {
@@ -45,92 +24,26 @@ type Identity struct {
 	Expires time.Time // from then on the credential is worth nothing
 }
 
-// Verifier verifies tokens. It is safe for concurrent use.
-type Verifier struct {
-	options Options
-	parser  *jwt.Parser
-	known   *lru.Cache[[sha256.Size]byte, verified] // by the token's hash: a dump of memory shows no tokens
+// Authenticator tells a request's user. It is safe for concurrent use. Its errors
+// say why there is none; they are for the log, since they help whoever guesses.
+type Authenticator interface {
+	Authenticate(r *http.Request) (Identity, error)
 }
 
-type verified struct {
-	user    string
-	expires time.Time
-}
+var (
+	// ErrMissing is returned for a request that carries no credential at all.
+	ErrMissing = errors.New("no credential")
+	// ErrUnavailable is returned while nobody can say whether a credential is good:
+	// the app does not answer, or its keys have not been read yet.
+	ErrUnavailable = errors.New("credentials cannot be verified at the moment")
+	// ErrSilent is ErrUnavailable, since the app does not answer at all: there is no
+	// use in passing the request on.
+	ErrSilent = fmt.Errorf("%w: the app does not answer", ErrUnavailable)
+)
 
-// New prepares a verifier.
-func New(o Options) *Verifier {
-	rules := []jwt.ParserOption{
-		jwt.WithValidMethods(o.Algorithms), jwt.WithExpirationRequired(), jwt.WithJSONNumber(),
-	}
-	if o.Audience != "" {
-		rules = append(rules, jwt.WithAudience(o.Audience))
-	}
-	if o.Issuer != "" {
-		rules = append(rules, jwt.WithIssuer(o.Issuer))
-	}
-	known, err := lru.New[[sha256.Size]byte, verified](remembered)
-	if err != nil {
-		panic(err) // only a size below 1 is refused
-	}
-	return &Verifier{o, jwt.NewParser(rules...), known}
-}
-
-// ErrMissing is returned for a request that carries no credential at all.
-var ErrMissing = errors.New("no credential")
-
-// Authenticate returns the request's user. The error says why there is none; it
-// is for the log, since it helps whoever guesses.
-func (v *Verifier) Authenticate(r *http.Request) (Identity, error) {
-	token, bearer := v.token(r)
-	if token == "" {
-		return Identity{}, ErrMissing
-	}
-	if len(token) > maxToken {
-		return Identity{}, fmt.Errorf("token longer than %d bytes", maxToken)
-	}
-	key := sha256.Sum256([]byte(token))
-	who, ok := v.known.Get(key)
-	if !ok {
-		var err error
-		if who, err = v.verify(token); err != nil {
-			return Identity{}, err
-		}
-		v.known.Add(key, who)
-	}
-	if !time.Now().Before(who.expires) {
-		v.known.Remove(key)
-		return Identity{}, jwt.ErrTokenExpired
-	}
-	return Identity{backend.Caller{User: who.user, Token: token, Bearer: bearer}, who.expires}, nil
-}
-
-// token finds the credential where the app looks for it: the cookie wins.
-func (v *Verifier) token(r *http.Request) (token string, bearer bool) {
-	if c, err := r.Cookie(v.options.Cookie); err == nil && c.Value != "" {
-		return c.Value, false
-	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", false
-	}
-	return strings.TrimSpace(token), true
-}
-
-func (v *Verifier) verify(token string) (verified, error) {
-	claims := jwt.MapClaims{}
-	if _, err := v.parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return v.options.Key, nil }); err != nil {
-		return verified{}, err
-	}
-	user, err := name(claims[v.options.Claim])
-	if err != nil {
-		return verified{}, fmt.Errorf("claim %s: %w", v.options.Claim, err)
-	}
-	expires, err := claims.GetExpirationTime()
-	if err != nil {
-		return verified{}, err
-	}
-	return verified{user, expires.Time}, nil
-}
+// unlimited is how long a credential counts whose end is not told: longer than any
+// stream that is opened with it.
+const unlimited = 24 * time.Hour
 
 // name reads a user id, a string or a whole number.
 func name(claim any) (string, error) {
@@ -148,4 +61,15 @@ func name(claim any) (string, error) {
 		return "", errors.New("control characters")
 	}
 	return user, nil
+}
+
+// nameIn reads a user id from JSON.
+func nameIn(raw json.RawMessage) (string, error) {
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.UseNumber()
+	var claim any
+	if err := d.Decode(&claim); err != nil {
+		return "", errors.New("no user id")
+	}
+	return name(claim)
 }

@@ -9,12 +9,17 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"go.uber.org/goleak"
+
+	"sluice/backend"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var key = []byte("a key of at least thirty-two bytes")
 
-func verifier() *Verifier {
-	return New(Options{Cookie: "access_token", Claim: "user_id", Algorithms: []string{"HS256"}, Key: key})
+func verifier() *JWT {
+	return NewJWT(JWTOptions{Cookie: "access_token", Claim: "user_id", Algorithms: []string{"HS256"}, Keys: [][]byte{key}})
 }
 
 func sign(t *testing.T, method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
@@ -50,18 +55,18 @@ func TestAuthenticate(t *testing.T) {
 	for name, c := range map[string]struct {
 		request *http.Request
 		user    string
-		bearer  bool
+		via     backend.Via
 	}{
-		"cookie":                   {request(good, ""), "alice", false},
-		"bearer":                   {request("", "Bearer "+good), "alice", true},
-		"bearer in small letters":  {request("", "bearer "+good), "alice", true},
-		"the cookie wins":          {request(good, "Bearer x"), "alice", false},
-		"a number for a user":      {request(sign(t, jwt.SigningMethodHS256, key, claims(42)), ""), "42", false},
-		"a user in other letters":  {request(sign(t, jwt.SigningMethodHS256, key, claims("Jürgen")), ""), "Jürgen", false},
-		"a very long whole number": {request(sign(t, jwt.SigningMethodHS256, key, claims(int64(1)<<60)), ""), "1152921504606846976", false},
+		"cookie":                   {request(good, ""), "alice", backend.Cookie},
+		"bearer":                   {request("", "Bearer "+good), "alice", backend.Bearer},
+		"bearer in small letters":  {request("", "bearer "+good), "alice", backend.Bearer},
+		"the cookie wins":          {request(good, "Bearer x"), "alice", backend.Cookie},
+		"a number for a user":      {request(sign(t, jwt.SigningMethodHS256, key, claims(42)), ""), "42", backend.Cookie},
+		"a user in other letters":  {request(sign(t, jwt.SigningMethodHS256, key, claims("Jürgen")), ""), "Jürgen", backend.Cookie},
+		"a very long whole number": {request(sign(t, jwt.SigningMethodHS256, key, claims(int64(1)<<60)), ""), "1152921504606846976", backend.Cookie},
 	} {
 		id, err := verifier().Authenticate(c.request)
-		if err != nil || id.User != c.user || id.Bearer != c.bearer || id.Token == "" {
+		if err != nil || id.User != c.user || id.Via != c.via || id.Token == "" {
 			t.Errorf("%s: %+v, %v", name, id, err)
 		}
 	}
@@ -103,7 +108,7 @@ func TestAuthenticateRefuses(t *testing.T) {
 }
 
 func TestAudienceAndIssuer(t *testing.T) {
-	v := New(Options{Cookie: "c", Claim: "sub", Algorithms: []string{"HS256"}, Key: key, Audience: "web", Issuer: "app"})
+	v := NewJWT(JWTOptions{Cookie: "c", Claim: "sub", Algorithms: []string{"HS256"}, Keys: [][]byte{key}, Audience: "web", Issuer: "app"})
 	for name, c := range map[string]struct {
 		claims jwt.MapClaims
 		ok     bool
@@ -121,32 +126,68 @@ func TestAudienceAndIssuer(t *testing.T) {
 	}
 }
 
-// A token that has been verified is good until exp, and not a moment longer.
-func TestVerifiedTokensAreRememberedUntilTheyExpire(t *testing.T) {
+// A token is good until exp, and not a moment longer; between, it is verified once a
+// minute.
+func TestVerdictsAreRememberedForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := verifier()
-		r := request(sign(t, jwt.SigningMethodHS256, key, claims("alice")), "")
+		r := request(sign(t, jwt.SigningMethodHS256, key, claims("alice", "exp", time.Now().Add(90*time.Second).Unix())), "")
+		verifiedWith := func() *verdicts { return &v.keys.Load().verified }
 		for range 2 {
 			if _, err := v.Authenticate(r); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if v.known.Len() != 1 {
-			t.Errorf("%d tokens remembered", v.known.Len())
+		if n := verifiedWith().kept.Len(); n != 1 {
+			t.Errorf("%d verdicts are remembered", n)
 		}
-		v.options.Key = []byte("another") // what is remembered is not verified again
-		time.Sleep(time.Hour - time.Second)
+		v.keys.Load().secrets.Keys[0] = []byte("another") // shows what is verified again
+		time.Sleep(time.Minute - time.Second)
+		if _, err := v.Authenticate(r); err != nil {
+			t.Errorf("within the minute: %v", err)
+		}
+		time.Sleep(time.Second)
+		if _, err := v.Authenticate(r); !errors.Is(err, jwt.ErrTokenSignatureInvalid) {
+			t.Errorf("after the minute: %v", err)
+		}
+		v.keys.Load().secrets.Keys[0] = key
 		if _, err := v.Authenticate(r); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(30 * time.Second)
 		if _, err := v.Authenticate(r); !errors.Is(err, jwt.ErrTokenExpired) {
 			t.Errorf("at exp: %v", err)
 		}
-		if v.known.Len() != 0 {
+		if verifiedWith().kept.Len() != 0 {
 			t.Error("an expired token stays remembered")
 		}
 	})
+}
+
+// While keys change, tokens of both are good; then only those of the new one, at once.
+func TestKeysChangeWithoutARestart(t *testing.T) {
+	older, newer := key, []byte("the next key, of thirty-two bytes")
+	v := verifier()
+	for name, c := range map[string]struct {
+		keys         [][]byte
+		older, newer bool
+	}{
+		"1 before": {[][]byte{older}, true, false},
+		"2 both":   {[][]byte{newer, older}, true, true},
+		"3 after":  {[][]byte{newer}, false, true},
+		"4 none":   {nil, false, false},
+	} {
+		v.SetKeys(c.keys)
+		for range 2 { // the second time from memory
+			_, err := v.Authenticate(request(sign(t, jwt.SigningMethodHS256, older, claims("alice")), ""))
+			if (err == nil) != c.older {
+				t.Errorf("%s: the older key's token: %v", name, err)
+			}
+			if _, err = v.Authenticate(request(sign(t, jwt.SigningMethodHS256, newer, claims("alice")), "")); (err == nil) != c.newer {
+				t.Errorf("%s: the newer key's token: %v", name, err)
+			}
+		}
+	}
 }
 
 func TestOneTokensUserIsNotAnothers(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,9 +14,6 @@ import (
 
 // assign puts a value into o's field of c: one text, or the texts of a list. Its errors do not name the key.
 func (o option) assign(c *Config, texts []string) error {
-	if err := o.checkBuilt(texts); err != nil {
-		return err
-	}
 	if o.fileOf != "" {
 		content, err := readSecret(texts[0])
 		if err != nil {
@@ -35,33 +33,6 @@ func (o option) assign(c *Config, texts []string) error {
 	}
 	reflect.ValueOf(c).Elem().FieldByIndex(o.field).Set(value)
 	return nil
-}
-
-// checkBuilt refuses values whose feature does not exist yet.
-func (o option) checkBuilt(texts []string) error {
-	if o.wholeKeyLater() {
-		switch {
-		case slices.Equal(texts, o.defaults()):
-			return nil
-		case o.fallback == "":
-			return errors.New("not yet built; leave it empty")
-		}
-		return fmt.Errorf("not yet built; leave it at %s", o.fallback)
-	}
-	for _, text := range texts {
-		if slices.Contains(o.later, text) {
-			return fmt.Errorf("%s is not yet built; use %s", text, strings.Join(o.built(), " or "))
-		}
-	}
-	return nil
-}
-
-// wholeKeyLater says whether no value but the default is built.
-func (o option) wholeKeyLater() bool { return slices.Equal(o.later, []string{"*"}) }
-
-// built is the allowed values that exist.
-func (o option) built() []string {
-	return slices.DeleteFunc(slices.Clone(o.allowed), func(v string) bool { return slices.Contains(o.later, v) })
 }
 
 func (o option) checkTexts(texts []string) error {
@@ -89,18 +60,18 @@ func (o option) checkRange(text string, value reflect.Value) error {
 	}
 	low, _ := o.parse([]string{o.low})
 	high, _ := o.parse([]string{o.high})
-	if o.less(value, low) || o.less(high, value) {
+	if asFloat(value) < asFloat(low) || asFloat(value) > asFloat(high) {
 		return fmt.Errorf("%q is outside %s to %s", text, o.low, o.high)
 	}
 	return nil
 }
 
-// less compares two values of o's type.
-func (o option) less(a, b reflect.Value) bool {
-	if a.CanFloat() {
-		return !(a.Float() >= b.Float()) // nor is NaN anything
+// asFloat is exact for all that ranges are about: durations of less than 100 days.
+func asFloat(v reflect.Value) float64 {
+	if v.CanFloat() {
+		return v.Float()
 	}
-	return a.Int() < b.Int()
+	return float64(v.Int())
 }
 
 // parse turns texts into a value of o's type. Its errors quote the text; a Secret takes any text, so none of them shows one.
@@ -123,8 +94,8 @@ func (o option) parse(texts []string) (reflect.Value, error) {
 			err = fmt.Errorf("%q is not a whole number", text)
 		}
 	case *float64:
-		if *v, err = strconv.ParseFloat(text, 64); err != nil {
-			err = fmt.Errorf("%q is not a number such as 0.05", text)
+		if *v, err = strconv.ParseFloat(text, 64); err != nil || math.IsNaN(*v) {
+			err = fmt.Errorf("%q is not a number", text)
 		}
 	case *time.Duration:
 		if *v, err = time.ParseDuration(text); err != nil {

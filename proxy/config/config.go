@@ -13,23 +13,28 @@ package config
 import (
 	"cmp"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
 // Config is a complete configuration. One that [Load] returned without an error has been checked.
 type Config struct {
-	Listen   string   `key:"listen" default:"127.0.0.1:8080" check:"address" doc:"Public listener, host:port. Port 0 takes a free port; an empty host means every interface."`
-	Admin    Admin    `key:"admin"`
-	Upstream Upstream `key:"upstream"`
-	Store    Store    `key:"store"`
-	Redis    Redis    `key:"redis"`
-	Auth     Auth     `key:"auth"`
-	Poll     Poll     `key:"poll"`
-	Cache    Cache    `key:"cache"`
-	Compat   Compat   `key:"compat"`
-	Rollout  Rollout  `key:"rollout"`
-	Drain    Drain    `key:"drain"`
-	Log      Log      `key:"log"`
+	Listen string `key:"listen" default:"127.0.0.1:8080" check:"address" doc:"Public listener, host:port. Port 0 takes a free port; an empty host means every interface."`
+	// The default is what has no way in from the Internet: RFC 1122, 1918, 4193 and 4291.
+	TrustedProxies []string `key:"trusted_proxies" default:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7" check:"network" doc:"Networks of the proxies in front. Only what comes from them may say X-Forwarded-*, Forwarded, X-Real-IP or auth.header; from others the app does not see these."`
+	Admin          Admin    `key:"admin"`
+	Upstream       Upstream `key:"upstream"`
+	Store          Store    `key:"store"`
+	Redis          Redis    `key:"redis"`
+	Auth           Auth     `key:"auth"`
+	Poll           Poll     `key:"poll"`
+	Tune           Tune     `key:"tune"`
+	Cache          Cache    `key:"cache"`
+	Compat         Compat   `key:"compat"`
+	Rollout        Rollout  `key:"rollout"`
+	Drain          Drain    `key:"drain"`
+	Log            Log      `key:"log"`
 }
 
 // Admin is the listener for operators.
@@ -58,24 +63,34 @@ type Redis struct {
 
 // Auth says how a request names its user.
 type Auth struct {
-	Mode       string   `key:"mode" default:"jwt" allowed:"jwt,forward,header" later:"forward,header" doc:"How a request names its user."`
+	Mode       string   `key:"mode" default:"jwt" allowed:"jwt,forward,header" doc:"How a request names its user: by the app's token; the app is asked; by a header from a trusted proxy."`
 	Cookie     string   `key:"cookie" default:"access_token" check:"cookie-name" doc:"Cookie that carries the token; without it, the Authorization header is read."`
 	Claim      string   `key:"claim" default:"user_id" check:"present" doc:"Claim that names the user."`
-	Algorithms []string `key:"algorithms" default:"HS256" allowed:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" later:"RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Signature algorithms a token may use."`
-	Key        Secret   `key:"key" default:"" file:"true" doc:"The app's signing key. Needed to serve; should have at least 32 bytes."`
-	JWKSURL    string   `key:"jwks_url" default:"" later:"*" doc:"Where the public keys of tokens are published."`
+	Algorithms []string `key:"algorithms" default:"HS256" allowed:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Signature algorithms a token may use. Those that begin with HS go by auth.key, the others by auth.jwks_url."`
+	Key        Secret   `key:"key" default:"" file:"true" doc:"The app's signing key; should have at least 32 bytes."`
+	OldKey     Secret   `key:"old_key" default:"" file:"true" doc:"A key before auth.key, whose tokens are still good while keys change."`
+	JWKSURL    string   `key:"jwks_url" default:"" check:"url" doc:"Where the public keys of tokens are published (RFC 7517). Read every 5 minutes, and when a token names a new key."`
 	Audience   string   `key:"audience" default:"" doc:"The aud a token must name. Empty: not checked."`
 	Issuer     string   `key:"issuer" default:"" doc:"The iss a token must name. Empty: not checked."`
-	ForwardURL string   `key:"forward_url" default:"/auth/me" later:"*" doc:"Endpoint of the app that names the user in mode forward."`
+	ForwardURL string   `key:"forward_url" default:"/auth/me" check:"path-or-url" doc:"Mode forward: what is asked with the credential alone, on the app or elsewhere. It answers 200 {\"user_id\":\"...\"}, 401 or 403; believed for 10s."`
+	Header     string   `key:"header" default:"X-User-Id" check:"header-name" doc:"Mode header: what names the user, from trusted_proxies."`
+	Secret     Secret   `key:"secret" default:"" file:"true" doc:"Mode header: what they send besides, as Sluice-Secret. Needed; at least 16 bytes."`
 }
 
 // Poll is what pollers are told. Intervals reach clients in whole seconds.
 type Poll struct {
-	Interval     time.Duration `key:"interval" default:"5s" range:"1s..1h" check:"whole-seconds" doc:"The usual time between two polls of a client, in whole seconds."`
-	Ceiling      time.Duration `key:"ceiling" default:"60s" range:"1s..1h" check:"whole-seconds" doc:"The longest interval clients are sent, in whole seconds; not below poll.interval."`
-	Paused       bool          `key:"paused" default:"false" doc:"Send every client to the ceiling."`
-	LimitDefault int           `key:"limit_default" default:"50" range:"1..100" doc:"Items in a page when the client names no limit; not above poll.limit_max."`
-	LimitMax     int           `key:"limit_max" default:"100" range:"1..100" doc:"Most items in a page. The app itself stops at 100."`
+	Interval     time.Duration `key:"interval" default:"5s" range:"1s..1h" check:"whole-seconds" hot:"true" doc:"The usual time between two polls of a client, in whole seconds."`
+	Ceiling      time.Duration `key:"ceiling" default:"60s" range:"1s..1h" check:"whole-seconds" hot:"true" doc:"The longest interval clients are sent, in whole seconds; not below poll.interval."`
+	Paused       bool          `key:"paused" default:"false" hot:"true" doc:"Send every client to the ceiling."`
+	LimitDefault int           `key:"limit_default" default:"50" range:"1..100" hot:"true" doc:"Items in a page when the client names no limit; not above poll.limit_max."`
+	LimitMax     int           `key:"limit_max" default:"100" range:"1..100" hot:"true" doc:"Most items in a page. The app itself stops at 100."`
+}
+
+// Tune says what the recommended interval is for. See docs/tuning.md.
+type Tune struct {
+	StalenessTarget time.Duration `key:"staleness_target" default:"10s" range:"1s..1h" doc:"How stale an item may be when it reaches a client that polls."`
+	Quantile        float64       `key:"quantile" default:"0.95" range:"0.5..0.999" hot:"true" doc:"The share of items that tune.staleness_target is for."`
+	PollBudget      float64       `key:"poll_budget" default:"0" range:"0..1000000" hot:"true" doc:"How many polls a second one gateway may get. 0: as many as there are."`
 }
 
 // Cache is the cache of each user's latest id.
@@ -90,7 +105,7 @@ type Compat struct {
 	OldPageDuration time.Duration `key:"old_page_duration" default:"290s" range:"1s..300s" doc:"How long a stream lasts for an old page, which shows every end as an error."`
 	Heartbeat       time.Duration `key:"heartbeat" default:"15s" range:"100ms..15s" doc:"Longest silence on a stream."`
 	Farewell        string        `key:"farewell" default:"Reload this page to keep live updates" doc:"The notification that tells people with an old page to reload it, before the stream is retired. Empty: none."`
-	SayFarewell     bool          `key:"say_farewell" default:"false" doc:"Send compat.farewell to every old page on the bridge, once each."`
+	SayFarewell     bool          `key:"say_farewell" default:"false" hot:"true" doc:"Send compat.farewell to every old page on the bridge, once each."`
 	InjectShim      bool          `key:"inject_shim" default:"false" doc:"Put the script that makes EventSource poll into the app's pages, for users whose notifications-transport is poll: old pages then poll without an edit."`
 }
 
@@ -154,10 +169,29 @@ func Load(file string, environ []string) (c Config, warnings []string, err error
 // CheckServe reports what is missing for serving requests. Load does not insist on it, so that a configuration can be looked
 // at before its secrets are in place.
 func (c Config) CheckServe() error {
-	if c.Auth.Mode == "jwt" && c.Auth.Key.Value() == "" {
-		return errors.New("auth.key: is empty; set it or auth.key_file, in the file or as SLUICE_AUTH_KEY or SLUICE_AUTH_KEY_FILE")
+	secrets, published := c.Auth.families()
+	switch {
+	case c.Auth.Mode == "jwt" && secrets && c.Auth.Key.Value() == "":
+		return missing("auth.key")
+	case c.Auth.Mode == "jwt" && published && c.Auth.JWKSURL == "":
+		return errors.New("auth.jwks_url: is empty, and needed for what auth.algorithms names besides HS256, HS384 and HS512")
+	case c.Auth.Mode == "header" && c.Auth.Secret.Value() == "":
+		return missing("auth.secret")
 	}
 	return nil
+}
+
+// families says which kinds of keys the algorithms need.
+func (a Auth) families() (secrets, published bool) {
+	for _, name := range a.Algorithms {
+		secret := strings.HasPrefix(name, "HS")
+		secrets, published = secrets || secret, published || !secret
+	}
+	return secrets, published
+}
+
+func missing(secret string) error {
+	return fmt.Errorf("%s: is empty; set it or %s_file, in the file or as %s or %s_FILE", secret, secret, envName(secret), envName(secret))
 }
 
 // StateFile is where a rollout is kept without Redis.

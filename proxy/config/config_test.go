@@ -9,14 +9,17 @@ import (
 
 func TestDefaults(t *testing.T) {
 	want := Config{
-		Listen:   "127.0.0.1:8080",
-		Admin:    Admin{Listen: "127.0.0.1:8081", Token: NewSecret("")},
-		Upstream: Upstream{URL: "http://127.0.0.1:8000", Timeout: 10 * time.Second},
-		Store:    Store{Driver: "upstream", DSN: NewSecret("")},
-		Redis:    Redis{URL: NewSecret(""), Timeout: 100 * time.Millisecond},
+		Listen:         "127.0.0.1:8080",
+		TrustedProxies: []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"},
+		Admin:          Admin{Listen: "127.0.0.1:8081", Token: NewSecret("")},
+		Upstream:       Upstream{URL: "http://127.0.0.1:8000", Timeout: 10 * time.Second},
+		Store:          Store{Driver: "upstream", DSN: NewSecret("")},
+		Redis:          Redis{URL: NewSecret(""), Timeout: 100 * time.Millisecond},
 		Auth: Auth{Mode: "jwt", Cookie: "access_token", Claim: "user_id", Algorithms: []string{"HS256"},
-			Key: NewSecret(""), ForwardURL: "/auth/me"},
+			Key: NewSecret(""), OldKey: NewSecret(""), ForwardURL: "/auth/me",
+			Header: "X-User-Id", Secret: NewSecret("")},
 		Poll:  Poll{Interval: 5 * time.Second, Ceiling: time.Minute, LimitDefault: 50, LimitMax: 100},
+		Tune:  Tune{StalenessTarget: 10 * time.Second, Quantile: 0.95},
 		Cache: Cache{StalenessBound: Auto, AuditRatio: 1000},
 		Compat: Compat{MaxDuration: 25 * time.Second, OldPageDuration: 290 * time.Second, Heartbeat: 15 * time.Second,
 			Farewell: "Reload this page to keep live updates"},
@@ -90,13 +93,24 @@ func TestCheckServe(t *testing.T) {
 			t.Errorf("%q does not name %s", err, name)
 		}
 	}
-	c.Auth.Mode = "header"
-	if err := c.CheckServe(); err != nil {
-		t.Errorf("in a mode without keys: %v", err)
-	}
-	c.Auth.Mode, c.Auth.Key = "jwt", NewSecret("k")
-	if err := c.CheckServe(); err != nil {
-		t.Errorf("with a key: %v", err)
+	for name, test := range map[string]struct {
+		auth Auth
+		want string // what is missing
+	}{
+		"a key":                    {Auth{Mode: "jwt", Algorithms: []string{"HS256"}, Key: NewSecret("k")}, ""},
+		"published keys":           {Auth{Mode: "jwt", Algorithms: []string{"RS256", "EdDSA"}, JWKSURL: "http://h"}, ""},
+		"none that are published":  {Auth{Mode: "jwt", Algorithms: []string{"RS256"}, Key: NewSecret("k")}, "auth.jwks_url"},
+		"one of two kinds":         {Auth{Mode: "jwt", Algorithms: []string{"HS256", "RS256"}, JWKSURL: "http://h"}, "auth.key"},
+		"the other of two kinds":   {Auth{Mode: "jwt", Algorithms: []string{"HS256", "RS256"}, Key: NewSecret("k")}, "auth.jwks_url"},
+		"the app is asked":         {Auth{Mode: "forward"}, ""},
+		"a header":                 {Auth{Mode: "header", Secret: NewSecret("s")}, ""},
+		"a header without secrets": {Auth{Mode: "header"}, "auth.secret"},
+	} {
+		c.Auth = test.auth
+		err := c.CheckServe()
+		if (err == nil) != (test.want == "") || err != nil && !strings.HasPrefix(err.Error(), test.want+": ") {
+			t.Errorf("%s: %v, want an error about %q", name, err, test.want)
+		}
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 //	allowed  the values it can have, by comma
 //	range    the lowest and the highest value, "1s..1h"
 //	check    a further test of the value, a name in checks
-//	later    values whose feature is not built yet, by comma; * means all but the default
 //	file     "true": there is also an option, with fileSuffix, that names a file with the value
+//	hot      "true": a running gateway takes over a new value
 type option struct {
 	key, env string
 	fallback string // the default, as text
@@ -24,8 +24,8 @@ type option struct {
 	low      string // "" if the option has no range
 	high     string
 	check    string
-	later    []string
 	hasFile  bool
+	hot      bool
 	fileOf   string // the key whose value the file named here holds; "" for an option that holds its own
 	field    []int
 	typ      reflect.Type
@@ -60,8 +60,8 @@ func newOption(key string, field []int, f reflect.StructField) option {
 	return option{
 		key: key, env: envName(key), field: field, typ: f.Type,
 		fallback: f.Tag.Get("default"), doc: f.Tag.Get("doc"),
-		allowed: words(f.Tag.Get("allowed")), later: words(f.Tag.Get("later")),
-		low: low, high: high, check: f.Tag.Get("check"), hasFile: f.Tag.Get("file") == "true",
+		allowed: words(f.Tag.Get("allowed")),
+		low:     low, high: high, check: f.Tag.Get("check"), hasFile: f.Tag.Get("file") == "true", hot: f.Tag.Get("hot") == "true",
 	}
 }
 

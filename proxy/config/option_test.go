@@ -20,11 +20,20 @@ var samples = map[string]struct{ value, beside string }{
 	"redis.url":                {value: "rediss://user:pass@cache.example:6380/2"},
 	"redis.url_file":           {value: "FILE"},
 	"redis.timeout":            {value: "250ms"},
+	"auth.mode":                {value: "forward"},
 	"auth.cookie":              {value: "sid"},
 	"auth.claim":               {value: "sub"},
 	"auth.algorithms":          {value: "HS512,HS384"},
 	"auth.key":                 {value: "0123"},
 	"auth.key_file":            {value: "FILE"},
+	"auth.old_key":             {value: "4567", beside: "auth.key=0123"},
+	"auth.old_key_file":        {value: "FILE", beside: "auth.key=0123"},
+	"auth.jwks_url":            {value: "https://issuer.example/jwks.json"},
+	"auth.forward_url":         {value: "https://id.example/me"},
+	"auth.header":              {value: "X-Remote-User"},
+	"trusted_proxies":          {value: "10.0.0.0/8,fd00::/8"},
+	"auth.secret":              {value: "0123456789abcdef"},
+	"auth.secret_file":         {value: "FILE"},
 	"auth.audience":            {value: "web"},
 	"auth.issuer":              {value: "https://issuer.example"},
 	"poll.interval":            {value: "10s"},
@@ -32,6 +41,9 @@ var samples = map[string]struct{ value, beside string }{
 	"poll.paused":              {value: "true"},
 	"poll.limit_default":       {value: "20"},
 	"poll.limit_max":           {value: "80"},
+	"tune.staleness_target":    {value: "20s"},
+	"tune.quantile":            {value: "0.99"},
+	"tune.poll_budget":         {value: "12.5"},
 	"cache.staleness_bound":    {value: "1500ms"},
 	"cache.audit_ratio":        {value: "10"},
 	"compat.max_duration":      {value: "20s"},
@@ -53,11 +65,8 @@ var samples = map[string]struct{ value, beside string }{
 }
 
 // fileContents is what the file forms read in TestRoundTrip.
-var fileContents = map[string]string{"store.dsn_file": "app.db", "redis.url_file": "redis://cache", "auth.key_file": "filekey", "admin.token_file": "file token",
+var fileContents = map[string]string{"store.dsn_file": "app.db", "redis.url_file": "redis://cache", "auth.key_file": "filekey", "auth.old_key_file": "old", "auth.secret_file": "0123456789abcdefg", "admin.token_file": "file token",
 	"rollout.webhook_file": "http://hooks.example/y"}
-
-// withoutSample says whether only the default of an option is built.
-func withoutSample(o option) bool { return o.wholeKeyLater() || o.key == "auth.mode" }
 
 func TestEveryOptionIsDescribed(t *testing.T) {
 	keys, names := map[string]bool{}, map[string]bool{}
@@ -80,14 +89,14 @@ func TestEveryOptionIsDescribed(t *testing.T) {
 				t.Errorf("%s: limit: %v", o.key, err)
 			}
 		}
-		if _, ok := samples[o.key]; ok == withoutSample(o) {
-			t.Errorf("%s: sample %v, but can be set to more than the default: %v", o.key, ok, !ok)
+		if _, ok := samples[o.key]; !ok {
+			t.Errorf("%s: no sample", o.key)
 		}
 	}
 }
 
 func TestSecretsHaveFileForms(t *testing.T) {
-	for _, key := range []string{"admin.token", "auth.key", "store.dsn", "redis.url", "rollout.webhook"} {
+	for _, key := range []string{"admin.token", "auth.key", "auth.old_key", "auth.secret", "store.dsn", "redis.url", "rollout.webhook"} {
 		if !isKey(key + "_file") {
 			t.Errorf("%s has no file form", key)
 		}
@@ -102,9 +111,6 @@ func TestSecretsHaveFileForms(t *testing.T) {
 // TestRoundTrip sets every key through the environment and through YAML and finds it in its field.
 func TestRoundTrip(t *testing.T) {
 	for _, o := range options {
-		if withoutSample(o) {
-			continue
-		}
 		t.Run(o.key, func(t *testing.T) {
 			sample := samples[o.key]
 			text := sample.value
@@ -159,23 +165,7 @@ func fieldText(o option, c Config) string {
 	return "something else"
 }
 
-func TestNotYetBuilt(t *testing.T) {
-	tests := []struct{ key, value, want string }{
-		{"auth.mode", "forward", "forward is not yet built; use jwt"},
-		{"auth.mode", "header", "header is not yet built; use jwt"},
-		{"auth.algorithms", "HS256,RS256", "RS256 is not yet built; use HS256 or HS384 or HS512"},
-		{"auth.jwks_url", "https://issuer.example/jwks", "not yet built; leave it empty"},
-		{"auth.forward_url", "/me", "not yet built; leave it at /auth/me"},
-	}
-	for _, test := range tests {
-		_, _, problem := load(t, "", envName(test.key)+"="+test.value)
-		if want := envName(test.key) + ": " + test.key + ": " + test.want; problem != want {
-			t.Errorf("%s=%s: got %q, want %q", test.key, test.value, problem, want)
-		}
-	}
-}
-
-// TestDefaultsCanBeWritten lets people spell out a default, of features that are not built as well.
+// TestDefaultsCanBeWritten lets people spell out a default.
 func TestDefaultsCanBeWritten(t *testing.T) {
 	for _, o := range options {
 		text := o.fallback

@@ -26,21 +26,18 @@ func (o option) shownDefault() string {
 // description is the documentation with what the other tags say.
 func (o option) description() string {
 	parts := []string{o.doc}
-	if built := o.built(); len(built) > 0 {
+	if len(o.allowed) > 0 {
 		kind := "One of"
 		if o.list() {
 			kind = "Any of"
 		}
-		parts = append(parts, kind+" "+code(built)+".")
+		parts = append(parts, kind+" "+code(o.allowed)+".")
 	}
 	if o.low != "" {
 		parts = append(parts, fmt.Sprintf("From %s to %s.", o.low, o.high))
 	}
-	switch {
-	case o.wholeKeyLater():
-		parts = append(parts, "Not yet built.")
-	case len(o.later) > 0:
-		parts = append(parts, "Not yet built: "+code(o.later)+".")
+	if o.hot {
+		parts = append(parts, "Reloaded.")
 	}
 	return strings.Join(parts, " ")
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/net/http/httpguts"
 
 	"sluice/internal/redisconn"
 )
@@ -21,8 +23,12 @@ var checks = map[string]func(text string) error{
 	"address":       checkAddress,
 	"app-url":       checkAppURL,
 	"cookie-name":   checkCookieName,
+	"header-name":   checkHeaderName,
+	"network":       checkNetwork,
+	"path-or-url":   checkPathOrURL,
 	"present":       checkPresent,
 	"redis-url":     checkRedisURL,
+	"url":           checkURL,
 	"webhook-url":   checkWebhookURL,
 	"whole-seconds": checkWholeSeconds,
 }
@@ -56,6 +62,43 @@ func checkAppURL(text string) error {
 func checkCookieName(text string) error {
 	if (&http.Cookie{Name: text}).Valid() != nil {
 		return fmt.Errorf("%q is not a cookie name", text)
+	}
+	return nil
+}
+
+// checkHeaderName follows RFC 9110, section 5.1. What HTTP itself uses names nobody.
+func checkHeaderName(text string) error {
+	if !httpguts.ValidHeaderFieldName(text) {
+		return fmt.Errorf("%q is not the name of a header", text)
+	}
+	switch http.CanonicalHeaderKey(text) {
+	case "Authorization", "Connection", "Content-Length", "Cookie", "Host", "Transfer-Encoding", "Upgrade":
+		return fmt.Errorf("%q cannot name a user", text)
+	}
+	return nil
+}
+
+func checkNetwork(text string) error {
+	if p, err := netip.ParsePrefix(text); err != nil || p != p.Masked() {
+		return fmt.Errorf("%q is not a network such as 10.0.0.0/8 or ::1/128", text)
+	}
+	return nil
+}
+
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil) {
+		return errors.New("is not a URL such as https://issuer.example/jwks.json, without a password")
+	}
+	return nil
+}
+
+func checkPathOrURL(text string) error {
+	if u, err := url.Parse(text); err == nil && strings.HasPrefix(text, "/") && u.Host == "" {
+		return nil
+	}
+	if text == "" || checkURL(text) != nil {
+		return errors.New("is neither a path such as /auth/me nor a URL such as https://id.example/me, without a password")
 	}
 	return nil
 }
@@ -94,6 +137,10 @@ func checkWholeSeconds(text string) error {
 // minKey is the least size of an HS256 key (RFC 7518, section 3.2), in bytes.
 const minKey = 32
 
+// minSecret is the least size of what a proxy in front shares with Sluice, in bytes:
+// 128 bits, beyond guessing.
+const minSecret = 16
+
 // checkTogether holds the rules between keys. All keys must be right by themselves.
 func (l *loader) checkTogether() {
 	c := l.config
@@ -102,9 +149,17 @@ func (l *loader) checkTogether() {
 	l.require(c.Poll.Ceiling >= c.Poll.Interval, "poll.ceiling must not be below poll.interval", "poll.ceiling", "poll.interval")
 	l.require(c.Poll.LimitDefault <= c.Poll.LimitMax, "poll.limit_default must not be above poll.limit_max", "poll.limit_default", "poll.limit_max")
 	l.require(c.Drain.Deadline >= c.Drain.Grace, "drain.deadline must not be below drain.grace", "drain.deadline", "drain.grace")
-	if n := len(c.Auth.Key.Value()); n > 0 && n < minKey {
+	l.checkAuth()
+}
+
+func (l *loader) checkAuth() {
+	a := l.config.Auth
+	if n := len(a.Key.Value()); n > 0 && n < minKey {
 		l.warnings = append(l.warnings, fmt.Sprintf("%s: auth.key: shorter than %d bytes; a short key can be guessed", l.origin("auth.key"), minKey))
 	}
+	n := len(a.Secret.Value())
+	l.require(n == 0 || n >= minSecret, fmt.Sprintf("must have at least %d bytes", minSecret), "auth.secret")
+	l.require(a.OldKey.Value() == "" || a.Key.Value() != "", "is set, and auth.key is not", "auth.old_key")
 }
 
 // require notes an error if a rule between keys does not hold. Of these keys the error names the first that was set.

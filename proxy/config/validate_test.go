@@ -15,7 +15,11 @@ func TestValues(t *testing.T) {
 		{"redis.url", "redis://h redis://h:1/2 rediss://u:p@h:1 unix:///s redis://h?master_name=m&addr=g:1 redis://h?cluster=true", "h:6379 http://h redis://h/x redis://h?colour=red redis://h:p:q redis-sentinel://h redis://a,b redis://h?addr=b redis+cluster://h redis://h?read_only=true"},
 		{"redis.timeout", "1ms 5s", "0 5001ms 999us"},
 		{"auth.cookie", "sid __Host-sid", `a;b a=b "q" ü`},
-		{"auth.algorithms", "HS256 HS256,HS384,HS512", "none hs256 HS256,none"},
+		{"auth.algorithms", "HS256 HS256,RS384,EdDSA", "none hs256 HS256,none"},
+		{"auth.jwks_url", "http://h https://h:1/x?y", "h /x ftp://h http:// http:h https://u:p@h"},
+		{"auth.forward_url", "/ /me?x=1 https://id.example/me", "me //h/me ftp://h https://u:p@h"},
+		{"auth.header", "X-User-Id remote_user", "Cookie authorization HOST connection a:b ü"},
+		{"trusted_proxies", "10.0.0.0/8 10.0.0.1/32,fd00::/8 0.0.0.0/0", "10.0.0.1 10.0.0.1/8 10.0.0.0/33 x/8 10.0.0.0/8,"},
 		{"poll.interval", "1s 60s", "0 500ms 1500ms 3601s -5s 5"},
 		{"poll.ceiling", "5s 1h", "3601s 5500ms 500ms"},
 		{"poll.paused", "true false", "yes 1 True"},
@@ -56,6 +60,8 @@ func TestEmptyClaim(t *testing.T) {
 
 func TestTogether(t *testing.T) {
 	tests := []struct{ name, content, want string }{
+		{"a short secret", "auth: {secret: short}\n", "sluice.yaml:1:16: auth.secret: must have at least 16 bytes"},
+		{"an old key alone", "auth: {old_key: k}\n", "sluice.yaml:1:17: auth.old_key: is set, and auth.key is not"},
 		{"same listener", "listen: 127.0.0.1:8081\n", "sluice.yaml:1:9: listen: must not be the same address"},
 		{"every interface", "admin:\n  listen: :8080\n", "sluice.yaml:2:11: admin.listen: must not be the same address"},
 		{"every interface, spelled out", "listen: 0.0.0.0:8081\n", "sluice.yaml:1:9: listen: must not be the same address"},

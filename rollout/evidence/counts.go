@@ -26,6 +26,9 @@ type Counts map[string]float64
 
 // The names of counts.
 const (
+	// Uptime is how long the gateway has counted, in seconds. It is no count: it tells
+	// what is new of a gateway that was not seen before.
+	Uptime        = "uptime"
 	PollsOK       = "polls_ok"     // answered with 200
 	PollsFailed   = "polls_failed" // the source's fault, not the client's
 	Audits        = "audits"

@@ -39,21 +39,30 @@ func NewHistory(reach time.Duration) *History {
 func (h *History) See(at time.Time, reports map[string]Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	first := len(h.seen) == 0
 	for name, r := range reports {
-		before := h.last[name].counts
+		before, known := h.last[name]
 		h.last[name] = lastSeen{at, r.Counts}
-		if first {
+		if !known && h.older(r, at) {
 			continue // what was counted before we looked is not known to be recent
 		}
 		for count, v := range r.Counts {
-			h.total[count] += v - before[count]
+			h.total[count] += v - before.counts[count]
 		}
 	}
 	// A name that has not come for long comes no more; the Exchange has forgotten it.
 	maps.DeleteFunc(h.last, func(_ string, l lastSeen) bool { return at.Sub(l.at) > 2*forgotten })
 	h.seen = append(h.seen, sight{at, maps.Clone(h.total)})
 	h.thin(at)
+}
+
+// older says whether a gateway that is seen for the first time began to count before
+// the last look: at our first look each did, and later one whose counts Redis had lost.
+func (h *History) older(r Report, at time.Time) bool {
+	if len(h.seen) == 0 {
+		return true
+	}
+	since := at.Sub(h.seen[len(h.seen)-1].at) + 2*Every
+	return r.Counts[Uptime] > since.Seconds()
 }
 
 // fineness is how much longer than asked for a time may become, as one part in so many.

@@ -188,3 +188,21 @@ func bucketOf(items, edges []float64, q float64) (low, high float64) {
 	}
 	return low, low
 }
+
+// A gateway whose counts come into sight only now is not new, if it has counted for
+// longer: what it counted long ago is no evidence of today.
+func TestHistoryOfAGatewayThatIsNotNew(t *testing.T) {
+	h := NewHistory(time.Hour)
+	see := func(after time.Duration, reports map[string]Report) {
+		h.See(begin.Add(after), reports)
+	}
+	report := func(uptime time.Duration, polls float64) Report {
+		return Report{Counts: Counts{Uptime: uptime.Seconds(), PollsOK: polls}}
+	}
+	see(0, map[string]Report{"me": report(0, 0)}) // Redis was emptied just now
+	see(2*time.Second, map[string]Report{"me": report(2*time.Second, 1), "old": report(time.Hour, 1000), "new": report(time.Second, 10)})
+	see(4*time.Second, map[string]Report{"me": report(4*time.Second, 2), "old": report(time.Hour, 1100), "new": report(3*time.Second, 20)})
+	if c, _ := h.Since(begin, begin.Add(4*time.Second)); c[PollsOK] != 2+100+20 {
+		t.Errorf("%v polls", c[PollsOK])
+	}
+}

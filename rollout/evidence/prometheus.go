@@ -7,10 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/api"
-	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
-	"github.com/prometheus/common/model"
-
 	"sluice/rollout/control"
 	"sluice/rollout/spec"
 )
@@ -25,9 +21,15 @@ const (
 // errAsked is why there is no data yet.
 var errAsked = fmt.Errorf("Prometheus was asked: %w", control.ErrLater)
 
+// Ask asks the Prometheus at an address for a query's one number. It returns when
+// ctx ends, at the latest.
+type Ask func(ctx context.Context, address, query string) (float64, error)
+
 // Prometheus measures queries without waiting for them: the first call asks, and a
-// later one has the answer. It may be used concurrently. The zero value is ready.
+// later one has the answer. It may be used concurrently.
 type Prometheus struct {
+	Ask Ask // is needed, and must not change
+
 	mu    sync.Mutex
 	asked map[question]*answer
 }
@@ -75,39 +77,9 @@ func (p *Prometheus) ask(q question) {
 	p.asked[q] = a
 	go func() {
 		defer close(a.done)
-		a.value, a.err = query(q)
+		ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+		defer cancel()
+		a.value, a.err = p.Ask(ctx, q.address, q.query)
 		a.at = time.Now()
 	}()
-}
-
-// query has one value: a scalar, or a vector of one.
-func query(q question) (float64, error) {
-	client, err := api.NewClient(api.Config{Address: q.address})
-	if err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	result, _, _, err := v1.NewAPI(client).Query(ctx, q.query, time.Now())
-	if err != nil {
-		return 0, fmt.Errorf("prometheus: %w", err)
-	}
-	switch r := result.(type) {
-	case *model.Scalar:
-		return number(float64(r.Value))
-	case model.Vector:
-		if len(r) == 1 {
-			return number(float64(r[0].Value))
-		}
-		return 0, fmt.Errorf("prometheus: the query gives %d values, want one", len(r))
-	}
-	return 0, fmt.Errorf("prometheus: the query gives a %s, want one number", result.Type())
-}
-
-// number refuses what is none: a ratio of nothing to nothing says nothing.
-func number(v float64) (float64, error) {
-	if v != v {
-		return 0, errors.New("prometheus: the query gives NaN")
-	}
-	return v, nil
 }

@@ -1,81 +1,100 @@
 package evidence
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
-	"sluice/internal/servertest"
 	"sluice/rollout/control"
 	"sluice/rollout/spec"
 )
 
-// asked measures until there is an answer.
-func asked(t *testing.T, p *Prometheus, address, query string) (found control.Measurement) {
-	t.Helper()
-	servertest.Eventually(t, "an answer to "+query, func() bool {
-		found = p.Measure(spec.Metric{Source: spec.Prometheus, Address: address, Query: query})
-		return !errors.Is(found.Err, control.ErrLater)
-	})
-	return found
+// oracle is a Prometheus that answers when it is told to.
+type oracle struct {
+	Prometheus
+	questions chan string
+	answers   chan float64
 }
 
-// Against the real one: one number is a value, anything else is no data.
-func TestPrometheus(t *testing.T) {
-	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "widgets{size=\"s\"} 3\nwidgets{size=\"l\"} 4\n")
-	}))
-	defer target.Close()
-	var p Prometheus
-	url := servertest.StartPrometheus(t, target.Listener.Addr().String())
-	servertest.Eventually(t, "the target is scraped", func() bool { return asked(t, &p, url, "sum(widgets)").Value == 7 })
-	for query, want := range map[string]float64{"sum(widgets)": 7, `widgets{size="s"}`: 3, "scalar(sum(widgets))": 7, "42": 42} {
-		if got := asked(t, &p, url, query); got.Err != nil || got.Value != want {
-			t.Errorf("%s: %+v, want %v", query, got, want)
+var errMute = errors.New("prometheus: it says nothing")
+
+func newOracle() *oracle {
+	o := &oracle{questions: make(chan string, 10), answers: make(chan float64)}
+	o.Ask = func(ctx context.Context, address, query string) (float64, error) {
+		o.questions <- address + " " + query
+		select {
+		case v := <-o.answers:
+			return v, nil
+		case <-ctx.Done():
+			return 0, errMute
 		}
 	}
-	for query, want := range map[string]string{
-		"widgets": "gives 2 values, want one", "none": "gives 0 values, want one", "widgets[1m]": "gives a matrix, want one number",
-		`"text"`: `unexpected value type "string"`, "sum(": "parse error", "0 / 0": "gives NaN",
-	} {
-		if got := asked(t, &p, url, query); got.Err == nil || !strings.Contains(got.Err.Error(), want) {
-			t.Errorf("%s: %+v, want %s", query, got, want)
-		}
-	}
+	return o
 }
 
-func TestPrometheusIsNotThere(t *testing.T) {
-	var p Prometheus
-	if got := asked(t, &p, "http://127.0.0.1:1", "up"); got.Err == nil || !strings.Contains(got.Err.Error(), "connection refused") {
-		t.Errorf("%+v", got)
-	}
-	if got := asked(t, &p, "", "up"); got.Err == nil {
-		t.Errorf("%+v", got)
-	}
+func query(text string) spec.Metric {
+	return spec.Metric{Source: spec.Prometheus, Address: "http://prometheus", Query: text}
 }
 
 // A slow Prometheus keeps nobody waiting, and is asked once at a time.
-func TestPrometheusIsSlow(t *testing.T) {
-	requests, answer := make(chan struct{}, 10), make(chan struct{})
-	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		requests <- struct{}{}
-		<-answer
-		fmt.Fprint(w, `{"status":"success","data":{"resultType":"scalar","result":[0,"5"]}}`)
-	}))
-	defer slow.Close()
-	var p Prometheus
-	m := spec.Metric{Source: spec.Prometheus, Address: slow.URL, Query: "up"}
-	for range 5 {
-		if got := p.Measure(m); !errors.Is(got.Err, control.ErrLater) {
-			t.Fatalf("%+v", got)
+func TestPrometheusKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOracle()
+		for range 5 {
+			if got := o.Measure(query("up")); !errors.Is(got.Err, control.ErrLater) {
+				t.Fatalf("%+v", got)
+			}
 		}
-	}
-	<-requests
-	close(answer)
-	if got := asked(t, &p, slow.URL, "up"); got.Value != 5 || len(requests) != 0 {
-		t.Errorf("%+v, asked %d times more", got, len(requests))
-	}
+		o.answers <- 5
+		synctest.Wait()
+		if got := o.Measure(query("up")); got.Value != 5 || got.Err != nil {
+			t.Errorf("%+v", got)
+		}
+		if q := <-o.questions; q != "http://prometheus up" || len(o.questions) != 0 {
+			t.Errorf("asked %q, and %d times more", q, len(o.questions))
+		}
+	})
+}
+
+// An answer is of the moment it is fetched for: the next measurement asks anew, and
+// one that nobody fetched in time is no answer any more.
+func TestPrometheusAnswersAreFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOracle()
+		answer := func(v float64) {
+			o.Measure(query("up"))
+			o.answers <- v
+			synctest.Wait()
+		}
+		answer(1)
+		if got := o.Measure(query("up")); got.Value != 1 {
+			t.Errorf("%+v", got)
+		}
+		answer(2)
+		time.Sleep(answerKept + time.Second)
+		if got := o.Measure(query("up")); !errors.Is(got.Err, control.ErrLater) {
+			t.Errorf("a stale answer: %+v", got)
+		}
+		o.answers <- 3
+		synctest.Wait()
+		if got := o.Measure(query("up")); got.Value != 3 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestPrometheusSaysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOracle()
+		o.Measure(query("up"))
+		time.Sleep(askTimeout + time.Second)
+		if got := o.Measure(query("up")); !errors.Is(got.Err, errMute) {
+			t.Errorf("%+v", got)
+		}
+		if got := o.Measure(spec.Metric{Source: spec.Prometheus, Query: "up"}); got.Err == nil || errors.Is(got.Err, control.ErrLater) {
+			t.Errorf("without an address: %+v", got)
+		}
+	})
 }

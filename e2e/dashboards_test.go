@@ -1,0 +1,315 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/internal/servertest"
+)
+
+// length is how long the load lasts; $SLUICE_LOAD makes it longer.
+const length = 75 * time.Second
+
+// explained are queries without data under this load, and why.
+var explained = map[string]string{}
+
+// observed starts a gateway that uses all there is to see: Redis, a rollout with
+// checks, the bridge, audits; and a Prometheus with Sluice's rules.
+func observed(t *testing.T) (*world, prometheus) {
+	t.Helper()
+	folder := t.TempDir()
+	flags, spec := filepath.Join(folder, "flags.json"), filepath.Join(folder, "rollout.yaml")
+	for path, text := range map[string]string{flags: listedFlags, spec: shortRollout} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWorld(t, "SLUICE_ROLLOUT_FLAGS="+flags, "SLUICE_ROLLOUT_SPEC="+spec, "SLUICE_ADMIN_TOKEN="+token,
+		"SLUICE_CACHE_AUDIT_RATIO=20", "SLUICE_COMPAT_OLD_PAGE_DURATION=10s", "SLUICE_COMPAT_INJECT_SHIM=true", "SLUICE_ROLLOUT_SHADOW_RATIO=1", "SLUICE_POLL_INTERVAL=1s", "SLUICE_CACHE_STALENESS_BOUND=2s")
+	var rules []string
+	for _, name := range []string{"recording.yaml", "alerts.yaml"} {
+		path, err := filepath.Abs("../dashboards/rules/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules = append(rules, path)
+	}
+	p := prometheus{t, servertest.StartPrometheusWithRules(t, rules, strings.TrimPrefix(w.admin, "http://")), time.Now()}
+	servertest.Eventually(t, "the gateway is scraped", func() bool { return p.value("sum(sluice_redis_up)") == 1 })
+	return w, p
+}
+
+const token = "a token for tests"
+
+// native pollers poll, whatever the rollout does; the others go with it. Three keep
+// the app's own stream, beside which the shadow polls.
+const listedFlags = `{"flags":{
+ "notifications-transport":{"state":"ENABLED","variants":{"sse":"sse","poll":"poll"},"defaultVariant":"sse",
+  "targeting":{"if":[{"in":[{"var":"targetingKey"},["native-0","native-1","native-2","native-3","native-4"]]},"poll",{"fractional":[["poll",0],["sse",100]]}]}},
+ "legacy-stream":{"state":"ENABLED","variants":{"upstream":"upstream","bridge":"bridge","retired":"retired"},"defaultVariant":"bridge",
+  "targeting":{"if":[{"in":[{"var":"targetingKey"},["shadow-0","shadow-1","shadow-2"]]},"upstream","bridge"]}}}}`
+
+const shortRollout = `apiVersion: sluice/v1alpha1
+kind: Rollout
+spec:
+  steps:
+    - setWeight: 10
+    - pause: {duration: 5s}
+    - analysis: {metrics: [
+        {name: poll-success-ratio, interval: 2s, count: 6, minSamples: 1},
+        {name: staleness-p95, interval: 2s, count: 6, minSamples: 1, onNoData: pass}]}
+    - setWeight: 50
+    - pause: {duration: 10s}
+    - setWeight: 100
+    - pause: {}
+  analysis: {startingStep: 0, metrics: [
+      {name: backend-rate, thresholdRange: {min: 0, max: 500}, interval: 2s, onNoData: pass},
+      {name: legacy-reconnect-rate, thresholdRange: {max: 100000}, interval: 2s, minSamples: 1, onNoData: pass},
+      {name: cohort-staleness-p95, interval: 2s, minSamples: 1, onNoData: pass}]}
+`
+
+// Dashboards and rules against a real Prometheus that watches the real program: every
+// query gives data, and what they say is what the load has seen.
+func TestDashboardsTellWhatHappened(t *testing.T) {
+	w, p := observed(t)
+	l := newLoad(t, w)
+	l.start(5, 20, 10, 3)
+	lasts := length
+	if text := os.Getenv("SLUICE_LOAD"); text != "" {
+		var err error
+		if lasts, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var users []string
+	for kind, n := range map[string]int{"native": 5, "sluice": 20, "reader": 10, "shadow": 3} {
+		for i := range n {
+			users = append(users, fmt.Sprintf("%s-%d", kind, i))
+		}
+	}
+	began := time.Now()
+	l.write(users, 70*time.Millisecond, began.Add(lasts*2/3))
+	w.post("/rollout/pause")
+	w.post("/rollout/resume")
+	l.settle()
+	w.withoutDatabase(l, 5*time.Second)
+	l.write(users, 70*time.Millisecond, began.Add(lasts))
+	l.end()
+	t.Log(l)
+	run := time.Since(began)
+	servertest.Eventually(t, "the last scrape is in", func() bool {
+		return p.value("sum(sluice_polls_total)") == l.total("items", "empty", "reset", "refused", "error") &&
+			p.value(`sum(sluice_notifications_delivered_total{transport="bridge"})`) == l.items("bridge")
+	})
+
+	t.Run("numbers", func(t *testing.T) { p.t = t; wantNumbers(t, p, l, run) })
+	t.Run("panels", func(t *testing.T) {
+		p.t = t
+		for _, q := range panelQueries(t, "20s", run) {
+			if n := p.numbers(q); (n == 0) != (explained[q] != "") {
+				t.Errorf("%d numbers, explained %q: %s", n, explained[q], q)
+			}
+		}
+	})
+	t.Run("rules", func(t *testing.T) { p.t = t; wantRules(t, p) })
+}
+
+func (w *world) post(path string) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.admin+path, strings.NewReader(`{"actor":"test"}`))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		w.t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+	}
+}
+
+// withoutDatabase hides the app's database for a while, and then until somebody's poll
+// has failed.
+func (w *world) withoutDatabase(l *load, d time.Duration) {
+	w.t.Helper()
+	path := w.database()
+	if err := os.Rename(path, path+".hidden"); err != nil {
+		w.t.Fatal(err)
+	}
+	time.Sleep(d)
+	servertest.Eventually(w.t, "a poll fails", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.total("error") > 0
+	})
+	if err := os.Rename(path+".hidden", path); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// database is the file that the gateway reads.
+func (w *world) database() string {
+	for _, v := range w.environ {
+		if path, ok := strings.CutPrefix(v, "SLUICE_STORE_DSN="); ok {
+			return path
+		}
+	}
+	return ""
+}
+
+// wantNumbers compares what Prometheus says with what the load has counted. Counts are
+// exact. A rate's window begins and ends up to a second away from the run.
+func wantNumbers(t *testing.T, p prometheus, l *load, run time.Duration) {
+	for key, n := range l.polls {
+		client, result, _ := strings.Cut(key, " ")
+		if got := p.value("sum(sluice_polls_total{client=%q,result=%q})", client, result); got != n {
+			t.Errorf("polls, %s: %v, not %v", key, got, n)
+		}
+	}
+	for _, transport := range []string{"poll", "bridge"} {
+		if got := p.value("sum(sluice_notifications_delivered_total{transport=%q})", transport); got != l.items(transport) {
+			t.Errorf("items delivered by %s: %v, not %v", transport, got, l.items(transport))
+		}
+	}
+	sum := 0.0
+	for _, s := range l.staleness {
+		sum += s
+	}
+	items := float64(len(l.staleness))
+	live := p.value(`sum(sluice_delivery_staleness_seconds_count{transport="bridge"})`)
+	for name, c := range map[string]struct{ got, want, within float64 }{
+		"stale items": {p.value(`sum(sluice_delivery_staleness_seconds_count{transport="poll"})`), items, 0},
+		"staleness":   {p.value(`sum(sluice_delivery_staleness_seconds_sum{transport="poll"})`), sum, 0.05 * items}, // the way back, 50 ms each
+		"catch-up":    {p.value(`sum(sluice_catchup_items_total)`), l.waited + l.items("bridge") - live, 0},
+	} {
+		if math.Abs(c.got-c.want) > c.within {
+			t.Errorf("%s: %v, not %v", name, c.got, c.want)
+		}
+	}
+	ok, failed := l.total("items", "empty", "reset"), l.total("error")
+	for panel, c := range map[string]struct{ want, within float64 }{
+		"Polls":             {(ok + failed + l.total("refused")) / run.Seconds(), 0.1},
+		"Success":           {ok / (ok + failed), 0.01},
+		"Empty polls":       {l.total("empty") / ok, 0.05},
+		"Error budget left": {1 - failed/(ok+failed)/0.001, 0.15},
+		"Staleness, p95":    {l.quantile(0.95), 0.5}, // the width of its bucket
+	} {
+		if got := p.value("%s", panelQuery(t, panel, run.Truncate(time.Second).String(), run)); math.Abs(got/c.want-1) > c.within {
+			t.Errorf("%s: %v, not %v within %v %%", panel, got, c.want, c.within*100)
+		}
+	}
+	if got := p.value("job:sluice_polls_failed:ratio_rate1h"); math.Abs(got/(failed/(ok+failed))-1) > 0.05 {
+		t.Errorf("recorded: %v failed, not %v", got, failed/(ok+failed))
+	}
+}
+
+// wantRules expects that Prometheus takes every rule, that each one records, and that
+// each alert had something to judge: its comparisons say 0 or 1 instead of nothing.
+func wantRules(t *testing.T, p prometheus) {
+	var answer struct {
+		Data struct {
+			Groups []struct {
+				Rules []struct{ Name, Query, Health, LastError, Type string }
+			}
+		}
+	}
+	p.get("/api/v1/rules", url.Values{}, &answer)
+	n := 0
+	comparison := regexp.MustCompile(` (>=?|==) `)
+	for _, g := range answer.Data.Groups {
+		for _, r := range g.Rules {
+			n++
+			if r.Health != "ok" {
+				t.Errorf("%s: %s %s", r.Name, r.Health, r.LastError)
+			}
+			judged := comparison.ReplaceAllString(r.Query, " $1 bool ")
+			judged, _, _ = strings.Cut(judged, " unless ") // the gateway is there, so nothing is left of it
+			if p.numbers(judged) == 0 {
+				t.Errorf("%s has no data: %s", r.Name, judged)
+			}
+		}
+	}
+	if n < 30 {
+		t.Errorf("%d rules", n)
+	}
+}
+
+// board is a dashboard as far as it asks.
+type board struct {
+	Panels []struct {
+		Title   string
+		Targets []struct{ Expr string }
+	}
+	Annotations struct{ List []struct{ Expr string } }
+}
+
+// boards are the files that operators load.
+func boards(t *testing.T) (all []board) {
+	t.Helper()
+	files, err := filepath.Glob("../dashboards/grafana/*.json")
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%v: %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b board
+		if err := json.Unmarshal(text, &b); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// filled puts in what Grafana does.
+func filled(expr, window string, run time.Duration) string {
+	return strings.NewReplacer("$__rate_interval", window, "$__range", run.Truncate(time.Second).String(),
+		"$job", ".+", "$instance", ".+", "$check", "backend-rate").Replace(expr)
+}
+
+func panelQueries(t *testing.T, window string, run time.Duration) (all []string) {
+	for _, b := range boards(t) {
+		for _, p := range b.Panels {
+			for _, q := range p.Targets {
+				all = append(all, filled(q.Expr, window, run))
+			}
+		}
+		for _, a := range b.Annotations.List {
+			all = append(all, filled(a.Expr, window, run))
+		}
+	}
+	if len(all) < 60 {
+		t.Errorf("%d queries", len(all))
+	}
+	return all
+}
+
+// panelQuery is the first query of the panel with a title.
+func panelQuery(t *testing.T, title, window string, run time.Duration) string {
+	t.Helper()
+	for _, b := range boards(t) {
+		for _, p := range b.Panels {
+			if p.Title == title {
+				return filled(p.Targets[0].Expr, window, run)
+			}
+		}
+	}
+	t.Fatalf("no panel %s", title)
+	return ""
+}
