@@ -168,8 +168,9 @@ func TestTheShadowTouchesNoStream(t *testing.T) {
 		}
 	}))
 	source := &hanging{}
+	second := func() time.Duration { return time.Second }
 	r.gateway.shadow = shadow.New(shadow.Options{
-		Polls: source, Store: source, Interval: time.Second, Limit: 50, Settle: time.Second,
+		Polls: source, Store: source, Interval: second, Limit: 50, Settle: time.Second,
 		Observer: shadowObserver{r.gateway.metrics.shadow, zap.NewNop()},
 	})
 	r.gateway.config.Rollout.ShadowRatio = 1
