@@ -281,8 +281,8 @@ func TestTheLeaderSeesWhatOthersCount(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := leader.waitFor("an abort", func(s rolloutStatus) bool {
-		leader.get("alice", "/api/notifications")
-		if status := other.get("alice", "/api/notifications").status; status < 500 && s.Weight == 100 {
+		leader.get("alice", "/api/notifications", "Sluice-Client: test")
+		if status := other.get("alice", "/api/notifications", "Sluice-Client: test").status; status < 500 {
 			t.Fatalf("the other one does not fail: %d", status)
 		}
 		return s.Phase == control.Aborted
