@@ -29,14 +29,14 @@ func TestCheckStream(t *testing.T) {
 		finished string
 	}{
 		"a good one":               {holding{}, old, []string{"\nok       nothing holds the stream back\n"}, 0, ""},
-		"a good one, to the end":   {holding{}, ours, []string{"\nok       nothing", ", ended after 4."}, 0, ""},
-		"holds some bytes":         {holding{bytes: 4096, header: true, server: "nginx/1.27"}, old, []string{"\nheld     no byte came in 6.0s\n", "\nadvice   nginx: proxy_buffering off"}, 1, "held back"},
-		"holds a few":              {holding{bytes: 39, header: true}, old, []string{"\nheld     3 heartbeats arrived together, after ", "\nadvice   Switch response buffering"}, 1, "held back"},
-		"holds the header as well": {holding{bytes: untilEnd}, old, []string{"\nheld     nothing came for 6.0s, not even a header\n"}, 1, "held back"},
-		"holds until the end":      {holding{bytes: untilEnd, header: true}, ours, []string{"\nheld     the first byte came after 4.", ", directly after 0.", "\nheld     everything came with the end, after 4.", "heartbeats arrived together"}, 1, "held back"},
-		"holds all until the end":  {holding{bytes: untilEnd}, ours, []string{"\nheld     the header came after 4.", ", directly after 0."}, 1, "held back"},
+		"a good one, to the end":   {holding{}, ours, []string{"\nok       nothing", ", ended after "}, 0, ""},
+		"holds some bytes":         {holding{bytes: 4096, header: true, server: "nginx/1.27"}, old, []string{"\nheld     no byte came in 6.", "\nadvice   nginx: proxy_buffering off"}, 1, "held back"},
+		"holds a few":              {holding{bytes: 39, header: true}, old, []string{" heartbeats arrived together, after ", "\nadvice   Switch response buffering"}, 1, "held back"},
+		"holds the header as well": {holding{bytes: untilEnd}, old, []string{"\n         no answer in 6.", "\nheld     nothing came for 6.", "s, not even a header\n"}, 1, "held back"},
+		"holds until the end":      {holding{bytes: untilEnd, header: true}, ours, []string{"\nheld     the first byte came after ", ", directly after 0.", "\nheld     everything came with the end, after ", "heartbeats arrived together"}, 1, "held back"},
+		"holds all until the end":  {holding{bytes: untilEnd}, ours, []string{"\nheld     the header came after ", ", directly after 0."}, 1, "held back"},
 		"compresses":               {holding{gzips: true, header: true}, ours, []string{"\nheld     it is compressed (gzip)", "\nadvice   Do not compress"}, 1, "held back"},
-		"breaks the stream off":    {holding{cuts: 2500 * time.Millisecond}, old, []string{"\nbroken   the stream broke off after 2.", "\nadvice   Raise the time-outs"}, 1, "could not be looked at"},
+		"breaks the stream off":    {holding{cuts: 2500 * time.Millisecond}, old, []string{"\nbroken   the stream broke off after ", "\nadvice   Raise the time-outs"}, 1, "could not be looked at"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
