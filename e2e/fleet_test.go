@@ -207,7 +207,7 @@ func (f *fleet) waitForWeight(weight int) position {
 		if p.Phase == "aborted" {
 			f.t.Fatalf("aborted at step %d: %s", p.Step, p.Reason)
 		}
-		return p.Phase == "progressing" && p.Weight == weight
+		return (p.Phase == "progressing" || p.Phase == "completed") && p.Weight == weight
 	})
 }
 

@@ -17,9 +17,9 @@ import (
 // one is not blamed.
 func TestCheckStream(t *testing.T) {
 	r := newRig(t, withFlags(t, "sse", "bridge"), func(c *config.Config) {
-		c.Compat.Heartbeat, c.Compat.MaxDuration = time.Second, 5*time.Second
+		c.Compat.Heartbeat, c.Compat.MaxDuration = time.Second, 4800*time.Millisecond
 	})
-	const old, ours = "/api/stream", "/api/stream?last_event_id=0" // which ends after 5 s
+	const old, ours = "/api/stream", "/api/stream?last_event_id=0" // which ends within 4.8 s
 	cookie := "CHECK_CREDENTIALS=Cookie: access_token=" + tokenFor(t, "alice")
 	for name, c := range map[string]struct {
 		proxy    holding

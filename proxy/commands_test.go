@@ -11,6 +11,7 @@ import (
 )
 
 func TestCommandsNeedTheToken(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"))
 	before := r.waitForWeight(30)
 	for _, authorization := range []string{"", "Bearer", "Bearer wrong", "Basic " + adminToken, adminToken, "Bearer " + adminToken + "x"} {
@@ -28,6 +29,7 @@ func TestCommandsNeedTheToken(t *testing.T) {
 
 // Without a token nobody can change anything, and everybody can look.
 func TestCommandsWithoutATokenConfigured(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"), func(c *config.Config) { c.Admin.Token = config.NewSecret("") })
 	r.waitForWeight(30)
 	for _, authorization := range []string{"", "Bearer ", "Bearer " + adminToken} {
@@ -41,6 +43,7 @@ func TestCommandsWithoutATokenConfigured(t *testing.T) {
 }
 
 func TestCommandsThatCannotBeUnderstood(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"))
 	before := r.waitForWeight(30)
 	for _, c := range []struct {
@@ -75,6 +78,7 @@ func TestCommandsThatCannotBeUnderstood(t *testing.T) {
 }
 
 func TestNoRollout(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *config.Config) { c.Admin.Token = config.NewSecret(adminToken) })
 	for _, answer := range []reply{r.admin("/rollout"), r.post("abort", "", "Bearer "+adminToken)} {
 		if answer.status != http.StatusNotFound || answer.detail() != "rollout.spec is not set, so there is no rollout here" {
@@ -85,6 +89,7 @@ func TestNoRollout(t *testing.T) {
 
 // Who acts on what is not so any more is told what has changed.
 func TestACommandThatIsTooLate(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {}}]"))
 	seen := r.waitForWeight(30).Version
 	r.command("promote", `{"actor":"bob","cause":"looks good"}`)
@@ -105,6 +110,7 @@ func TestACommandThatIsTooLate(t *testing.T) {
 
 // Each verb, and who asked for it and why, in one line.
 func TestVerbs(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {}}, {setWeight: 100}, {setStream: bridge}, {pause: {}}, {setStream: retired}]"))
 	r.waitForWeight(30)
 	for _, c := range []struct {

@@ -35,6 +35,7 @@ type Gateway struct {
 	log     *zap.Logger
 	metrics *metrics
 	began   time.Time
+	badFile atomic.Pointer[error] // why the flag file cannot be read; nil or of nil when it can
 
 	auth   auth.Authenticator
 	flags  *rollout.Flags
@@ -70,7 +71,8 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 	}
 	g.live.Store(&c)
 	g.auth = g.newAuthenticator()
-	g.app = newAppProxy(app, log, g.auth)
+	byHeader, _ := g.auth.(*auth.Header)
+	g.app = newAppProxy(app, log, trust{g.proxies(), byHeader})
 	if err := g.open(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -198,6 +200,7 @@ func (g *Gateway) evaluated(flag, variant, reason string) {
 }
 
 func (g *Gateway) reloaded(err error) {
+	g.badFile.Store(&err)
 	if err != nil {
 		g.metrics.flagReload.Set(0)
 		g.log.Error("flag file refused, the last good one stays", zap.Error(err))
@@ -205,6 +208,14 @@ func (g *Gateway) reloaded(err error) {
 	}
 	g.metrics.flagReload.Set(1)
 	g.log.Info("flag file loaded", zap.String("file", g.config.Rollout.Flags))
+}
+
+// flagTrouble is why the flag file, as it is now, is not in force.
+func (g *Gateway) flagTrouble() error {
+	if err := g.badFile.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (g *Gateway) legacyUnknown(err error) {

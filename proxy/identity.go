@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net/http"
 	"net/netip"
 	"strings"
 
@@ -19,7 +18,7 @@ func (g *Gateway) newAuthenticator() auth.Authenticator {
 	case "forward":
 		return auth.NewForward(auth.ForwardOptions{URL: forwardURL(g.config), Cookie: c.Cookie, Timeout: g.config.Upstream.Timeout})
 	case "header":
-		return auth.NewHeader(auth.HeaderOptions{Name: c.Header, Trusted: networks(c.Trusted), Secret: []byte(c.Secret.Value())})
+		return auth.NewHeader(auth.HeaderOptions{Name: c.Header, Proxies: g.proxies(), Secret: []byte(c.Secret.Value())})
 	}
 	o := auth.JWTOptions{Cookie: c.Cookie, Claim: c.Claim, Algorithms: c.Algorithms, Audience: c.Audience, Issuer: c.Issuer, Keys: signingKeys(c)}
 	if c.JWKSURL != "" {
@@ -64,12 +63,12 @@ func forwardURL(c config.Config) string {
 	return c.Auth.ForwardURL
 }
 
-func networks(texts []string) []netip.Prefix {
-	found := make([]netip.Prefix, 0, len(texts))
-	for _, text := range texts {
-		found = append(found, netip.MustParsePrefix(text)) // config has checked them
+// proxies are those in front.
+func (g *Gateway) proxies() (all auth.Peers) {
+	for _, text := range g.config.TrustedProxies {
+		all = append(all, netip.MustParsePrefix(text)) // config has checked them
 	}
-	return found
+	return all
 }
 
 // credentialName is that of the cookie, or of the header, which the app goes by.
@@ -78,10 +77,4 @@ func credentialName(c config.Config) string {
 		return c.Auth.Header
 	}
 	return c.Auth.Cookie
-}
-
-// cleaner takes from requests what the app would believe of Sluice and must not
-// believe of a client.
-type cleaner interface {
-	Clean(in *http.Request, out http.Header)
 }

@@ -91,6 +91,7 @@ func TestFarewellIsConfigured(t *testing.T) {
 
 // A rollout that waits for the last old pages asks them to reload, and no other does.
 func TestARetirementThatWaitsSaysFarewell(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setStream: bridge}, {setWeight: 100}, {pause: {}}, {setStream: retired}]"), stateIn(t),
 		func(c *config.Config) { c.Compat.Heartbeat = 100 * time.Millisecond })
 	r.waitFor("the pause", func(s rolloutStatus) bool { return s.Step == 2 })

@@ -15,7 +15,7 @@ func TestHelp(t *testing.T) {
 	t.Setenv("COLUMNS", "100")
 	const golden = "testdata/help.txt"
 	var got strings.Builder
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"rollout", "--help"}, {"rollout", "plan", "--help"}, {"tune", "--help"}, {"migrate", "--help"}, {"demo", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"rollout", "--help"}, {"rollout", "plan", "--help"}, {"rollout", "status", "--help"}, {"rollout", "promote", "--help"}, {"rollout", "abort", "--help"}, {"rollout", "export", "--help"}, {"tune", "--help"}, {"migrate", "--help"}, {"demo", "--help"}} {
 		status, stdout, stderr := execute(t, nil, args...)
 		if status != 0 || stderr != "" {
 			t.Errorf("%v: %d %s", args, status, stderr)

@@ -3,16 +3,16 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
-
-	"sluice/proxy/auth"
 )
 
 // idleConnsPerApp keeps connections to the app open; net/http's default of two
@@ -22,8 +22,7 @@ const idleConnsPerApp = 256
 // newAppProxy passes requests to the app; it answers over asSent. The app sees
 // what it would see without Sluice, and the client gets what the app said, piece
 // by piece; only hop-by-hop fields and X-Forwarded-For differ.
-func newAppProxy(app *url.URL, log *zap.Logger, who auth.Authenticator) http.Handler {
-	clean, cleans := who.(cleaner)
+func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
 	errorLog, err := zap.NewStdLogAt(log.Named("pass"), zap.WarnLevel)
 	if err != nil {
 		panic(err) // only an unknown level is refused
@@ -42,9 +41,7 @@ func newAppProxy(app *url.URL, log *zap.Logger, who auth.Authenticator) http.Han
 		FlushInterval: -1, // as soon as the app flushes
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			rewrite(pr, app)
-			if cleans {
-				clean.Clean(pr.In, pr.Out.Header)
-			}
+			t.clean(pr.In, pr.Out.Header)
 		},
 		ModifyResponse: look,
 		ErrorHandler:   appFailed,
@@ -90,15 +87,25 @@ func rewrite(pr *httputil.ProxyRequest, app *url.URL) {
 	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
 	pr.Out.URL.ForceQuery = pr.In.URL.ForceQuery
 	keepPath(pr.Out.URL, pr.In.RequestURI)
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
-		if v, ok := pr.In.Header[name]; ok {
-			pr.Out.Header[name] = v
-		}
+	keepFields(pr.Out.Header, pr.In.Header)
+	if pr.Out.Body != nil {
+		pr.Out.Body = &upload{ReadCloser: pr.Out.Body}
 	}
-	if host, _, err := net.SplitHostPort(pr.In.RemoteAddr); err == nil {
-		before := append([]string(nil), pr.Out.Header["X-Forwarded-For"]...)
-		pr.Out.Header.Set("X-Forwarded-For", strings.Join(append(before, host), ", "))
+}
+
+// upload remembers that a client's body could not be read: that is no fault of the
+// app.
+type upload struct {
+	io.ReadCloser
+	broken atomic.Bool
+}
+
+func (u *upload) Read(b []byte) (int, error) {
+	n, err := u.ReadCloser.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		u.broken.Store(true)
 	}
+	return n, err
 }
 
 // keepPath sends the path's bytes as they came. net/url would escape some of
@@ -110,8 +117,13 @@ func keepPath(out *url.URL, requestURI string) {
 	}
 }
 
+func isBroken(body io.ReadCloser) bool {
+	u, ok := body.(*upload)
+	return ok && u.broken.Load()
+}
+
 // appFailed answers a request that did not get through to the app.
-func appFailed(w http.ResponseWriter, _ *http.Request, err error) {
+func appFailed(w http.ResponseWriter, r *http.Request, err error) {
 	rec := w.(asSent).recorder // the answer is ours
 	rec.err = err
 	switch {
@@ -119,6 +131,8 @@ func appFailed(w http.ResponseWriter, _ *http.Request, err error) {
 		rec.WriteHeader(499) // the client went away; for the log
 	case errors.Is(err, context.DeadlineExceeded):
 		writeProblem(rec, http.StatusGatewayTimeout, "the app did not answer in time")
+	case isBroken(r.Body):
+		writeProblem(rec, http.StatusBadRequest, "the request's body could not be read")
 	default:
 		writeProblem(rec, http.StatusBadGateway, "the app does not answer")
 	}

@@ -73,6 +73,23 @@ func TestCheckGivesAdvice(t *testing.T) {
 	}
 }
 
+// A check of the shadow has no data where nobody is in its sample.
+func TestAdviceToSample(t *testing.T) {
+	environ := []string{
+		"SLUICE_ROLLOUT_SPEC=" + write(t, "rollout.yaml", rolloutHead+"spec: {steps: [{analysis: {metrics: [{name: shadow-missed}]}}]}\n"),
+		"SLUICE_ROLLOUT_FLAGS=" + write(t, "flags.json", dayOneFlags), "SLUICE_UPSTREAM_URL=http://127.0.0.1:1",
+	}
+	const advice = "shadow-missed in spec.steps[0] never has data: rollout.shadow_ratio is 0"
+	for ratio, advised := range map[string]bool{"0": true, "0.001": false} {
+		for _, command := range [][]string{{"check"}, {"rollout", "plan"}} {
+			_, stdout, _ := execute(t, append(environ, "SLUICE_ROLLOUT_SHADOW_RATIO="+ratio), command...)
+			if strings.Contains(stdout, advice) != advised {
+				t.Errorf("%v with %s: %s", command, ratio, stdout)
+			}
+		}
+	}
+}
+
 func TestSchemaIsPrinted(t *testing.T) {
 	if status, stdout, stderr := execute(t, nil, "rollout", "schema"); status != 0 || stdout != spec.Schema || stderr != "" {
 		t.Errorf("%d %s%s", status, stdout, stderr)

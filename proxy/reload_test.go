@@ -92,8 +92,11 @@ func TestABadConfigurationIsRefusedAsAWhole(t *testing.T) {
 // What cannot change while the gateway runs is said, and keeps nothing else back.
 func TestChangesThatNeedARestart(t *testing.T) {
 	r := newReloads(t)
-	r.write("poll: {interval: 6s}\nlisten: localhost:1")
+	before := r.value("poll_interval_recommended_seconds")
+	r.write("poll: {interval: 6s}\nlisten: localhost:1\ntune: {staleness_target: 20s}")
 	r.wantInterval("beside it", 6, false)
+	r.wantValue("poll_interval_recommended_seconds", before, 0.1)
+	r.look() // is not told again
 	found := r.logs.FilterMessage("these changes need a restart").All()
 	if len(found) != 1 || !strings.Contains(found[0].ContextMap()["keys"].(string), "listen") {
 		t.Errorf("told %v", found)

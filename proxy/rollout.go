@@ -144,6 +144,7 @@ func alive(reports map[string]evidence.Report) (n int64) {
 func (k *controller) look(context.Context) control.World {
 	return control.World{
 		Disabled: k.gateway.flags.Disabled(),
+		FlagFile: k.gateway.flagTrouble(),
 		Legacy:   k.gateway.legacyUsers,
 		Measure: func(m spec.Metric, since time.Time) control.Measurement {
 			if m.Source == spec.Prometheus {

@@ -21,6 +21,7 @@ import (
 
 // The weight is served, to all but those whom people have named.
 func TestTheWeightIsServed(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {setStream: bridge}, {pause: {}}, {setWeight: 60}, {pause: {}}]"))
 	r.waitForWeight(30)
 	at30 := r.share()
@@ -49,6 +50,7 @@ func TestTheWeightIsServed(t *testing.T) {
 // A flag that is switched off in the file is off at once, for those who are named
 // too, and a person has to resume.
 func TestADisabledFlag(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 100}, {pause: {}}]"))
 	r.waitForWeight(100)
 	edit := func(state string) {
@@ -75,9 +77,30 @@ func TestADisabledFlag(t *testing.T) {
 	}
 }
 
+// While the flag file cannot be read nobody could switch a flag off: no step ends by
+// itself, and all stay where they are.
+func TestAFlagFileThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	r := rolloutRig(t, withRollout(t, "steps: [{setWeight: 30}, {pause: {duration: 6s}}, {setWeight: 60}, {pause: {}}]"))
+	r.waitForWeight(30)
+	before := r.share()
+	if err := os.WriteFile(r.gateway.config.Rollout.Flags, []byte(`{"flags": `), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := r.waitFor("the pause is long over", func(s rolloutStatus) bool { return time.Since(*s.StepBegan) > 8*time.Second })
+	if s.Weight != 30 || r.share() != before || !strings.Contains(s.Reason, "waiting for a flag file that can be read: flag file "+r.gateway.config.Rollout.Flags+":1:") {
+		t.Errorf("weight %d, %s", s.Weight, s.Reason)
+	}
+	if err := os.WriteFile(r.gateway.config.Rollout.Flags, fmt.Appendf(nil, peopleFlags, "ENABLED"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.waitForWeight(60)
+}
+
 // Without Redis a file keeps the state: a gateway that starts again goes on, and
 // serves the weight from its first request on.
 func TestTheStateFileOutlivesTheGateway(t *testing.T) {
+	t.Parallel()
 	state, spec := stateIn(t), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {}}]")
 	first := newRig(t, state, spec)
 	stop := first.watchUntil()
@@ -124,6 +147,7 @@ func TestARolloutNeedsAFlagFile(t *testing.T) {
 
 // One of two gateways leads; a command to either is in force on both within a second.
 func TestTwoGateways(t *testing.T) {
+	t.Parallel()
 	shared, spec := withRedis(servertest.StartRedis(t)), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]")
 	a := rolloutRig(t, shared, spec)
 	a.waitForWeight(30)
@@ -136,12 +160,35 @@ func TestTwoGateways(t *testing.T) {
 		return x.Leader != y.Leader && x.Replicas == 2 && y.Replicas == 2
 	})
 	b.command("abort", `{"actor":"ann"}`)
-	servertest.Within(t, time.Second, "the other one has heard", func() bool { return a.share() == 0 && a.status().Phase == control.Aborted })
+	servertest.Within(t, 3*time.Second, "the other one has heard", func() bool { return a.share() == 0 && a.status().Phase == control.Aborted })
+}
+
+// A gateway that has another spec serves the rollout all the same, says so, and obeys
+// nothing but an abort.
+func TestAGatewayWithAnotherSpec(t *testing.T) {
+	t.Parallel()
+	shared := withRedis(servertest.StartRedis(t))
+	a := rolloutRig(t, shared, withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"))
+	a.waitFor("it leads", func(s rolloutStatus) bool { return s.Leader && s.Weight == 30 })
+	b := rolloutRig(t, shared, withRollout(t, "steps: [{setWeight: 80}, {pause: {}}]"))
+	if s := b.status(); !s.OtherSpec || s.Weight != 30 || b.share() != a.share() || !strings.Contains(s.text(time.Now()), "SPEC      this gateway has another spec than the rollout under way") {
+		t.Errorf("%+v", s)
+	}
+	if s := a.status(); s.OtherSpec {
+		t.Errorf("%+v", s)
+	}
+	if answer := b.post("promote", "", "Bearer "+adminToken); answer.status != http.StatusConflict || !strings.Contains(answer.detail(), "this gateway has another spec") {
+		t.Errorf("%d %s", answer.status, answer.body)
+	}
+	if s := b.command("abort", ""); s.Weight != 0 || s.Phase != control.Aborted {
+		t.Errorf("%+v", s)
+	}
 }
 
 // A Redis that is lost freezes the rollout: what was in force stays, commands are
 // refused with the way out, and status says so.
 func TestRedisIsLostInARollout(t *testing.T) {
+	t.Parallel()
 	server := servertest.StartRedis(t)
 	r := rolloutRig(t, withRedis(server), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"))
 	r.waitForWeight(30)
@@ -176,12 +223,16 @@ func TestRedisIsLostInARollout(t *testing.T) {
 // A gateway that starts without its Redis follows the flag file, and says so; then it
 // takes part.
 func TestRedisIsDownAtTheStart(t *testing.T) {
+	t.Parallel()
 	server := servertest.StartRedis(t)
 	server.Kill()
 	r := rolloutRig(t, withRedis(server), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}]"))
 	s := r.waitFor("frozen", func(s rolloutStatus) bool { return s.Frozen != "" })
 	if s.Phase != "" || r.share() != 0 || r.transport("polly") != "poll" {
 		t.Errorf("%+v, %d poll", s, r.share())
+	}
+	if body := r.admin("/rollout").body; strings.Contains(body, "null") {
+		t.Error(body)
 	}
 	if got := s.headline(); got != "rollout: not begun, or not known" {
 		t.Error(got)
@@ -195,6 +246,7 @@ func TestRedisIsDownAtTheStart(t *testing.T) {
 
 // A Redis that is emptied gets the state back, and nobody moves meanwhile.
 func TestRedisIsEmptied(t *testing.T) {
+	t.Parallel()
 	server := servertest.StartRedis(t)
 	r := rolloutRig(t, withRedis(server), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {}}]"))
 	r.waitForWeight(30)
@@ -218,6 +270,7 @@ func TestRedisIsEmptied(t *testing.T) {
 
 // Polls that fail on one gateway are evidence for the one that leads.
 func TestTheLeaderSeesWhatOthersCount(t *testing.T) {
+	t.Parallel()
 	shared := withRedis(servertest.StartRedis(t))
 	spec := withRollout(t, "steps: [{setWeight: 100}, {analysis: {metrics: [{name: poll-success-ratio, interval: 3s, count: 100, minSamples: 5}]}}, {pause: {}}]")
 	leader := rolloutRig(t, shared, spec)
@@ -243,6 +296,7 @@ func TestTheLeaderSeesWhatOthersCount(t *testing.T) {
 
 // What a metric says moves with the rollout.
 func TestRolloutMetrics(t *testing.T) {
+	t.Parallel()
 	r := rolloutRig(t, withRollout(t, `steps: [{setWeight: 30}, {pause: {}}, {setStream: bridge},
 		{analysis: {metrics: [{name: backend-rate, thresholdRange: {max: 1000}, interval: 3s, count: 100}]}}, {pause: {}}]`))
 	wants := func(lines ...string) {

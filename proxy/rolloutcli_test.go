@@ -56,6 +56,7 @@ func (o *operated) waitFor(text string) (status string) {
 
 // The operator's day: look, promote, abort, look why, retry.
 func TestTheOperatorsDay(t *testing.T) {
+	t.Parallel()
 	o := operate(t, "{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {duration: 1h}}")
 	status := o.waitFor("widgets: progressing at step 1 of 3, 30 % on poll, stream upstream")
 	for _, want := range []string{"Waiting   for promote\n", "  ✓ 0   setWeight 30\n  > 1   pause until promoted\n    2   setWeight 60\n", "1 gateways; this one, ", ", leads.\n", "weight 0 -> 30  by controller: step 0"} {
@@ -124,6 +125,7 @@ func (o *operated) audited(t *testing.T) {
 
 // Scripts get JSON, and commands that are too late are told so.
 func TestStatusForScripts(t *testing.T) {
+	t.Parallel()
 	o := operate(t, "{setWeight: 30}, {pause: {}}")
 	o.waitFor("30 % on poll")
 	var s rolloutStatus
@@ -139,6 +141,7 @@ func TestStatusForScripts(t *testing.T) {
 
 // Watching shows it again and again, outlives the gateway, and ends without a word.
 func TestStatusWatch(t *testing.T) {
+	t.Parallel()
 	o := operate(t, "{setWeight: 30}, {pause: {}}")
 	o.waitFor("30 % on poll")
 	w := launch(t, o.environ, "rollout", "status", "--watch")
@@ -159,6 +162,7 @@ func TestStatusWatch(t *testing.T) {
 
 // Who reads the exported file decides as the gateway does.
 func TestExport(t *testing.T) {
+	t.Parallel()
 	o := operate(t, "{setWeight: 30}, {setStream: bridge}, {pause: {}}")
 	o.waitFor("stream bridge")
 	printed := o.sluice("export")
@@ -209,6 +213,7 @@ func (o *operated) public() string {
 
 // What is wrong is said in one line, on standard error.
 func TestRolloutCommandsThatFail(t *testing.T) {
+	t.Parallel()
 	o := operate(t, "{setWeight: 30}, {pause: {}}")
 	o.waitFor("30 % on poll")
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))

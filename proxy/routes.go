@@ -47,6 +47,7 @@ func newRouter() *gin.Engine {
 	r.RedirectTrailingSlash = false
 	r.RedirectFixedPath = false
 	r.HandleMethodNotAllowed = false
+	r.UseRawPath = true // an encoded path is not ours
 	r.ForwardedByClientIP = false
 	return r
 }

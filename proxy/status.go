@@ -66,6 +66,9 @@ func (k *controller) status() rolloutStatus {
 		Steps: []string{}, Checks: []checkStatus{}, Disabled: k.gateway.flags.Disabled(),
 		Replica: k.me, Leader: now.Leads, Replicas: int(k.replicas.Load()), Audit: s.Audit,
 	}
+	if out.Audit == nil {
+		out.Audit = []control.Entry{}
+	}
 	for _, st := range k.spec.Steps {
 		out.Steps = append(out.Steps, st.String())
 	}

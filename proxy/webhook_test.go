@@ -134,6 +134,7 @@ func TestWebhookReceiverHangs(t *testing.T) {
 // Neither a command nor the rollout waits for a receiver that hangs; what is posted
 // is what the audit says.
 func TestAWebhookDelaysNobody(t *testing.T) {
+	t.Parallel()
 	posted, hang := make(chan control.Entry, 100), make(chan struct{})
 	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var e control.Entry

@@ -93,7 +93,7 @@ func (p *Pacer) raise(now time.Time, l Load) {
 	if l.Failing {
 		next = 2 * at
 	}
-	p.raised = min(wholeSeconds(next), p.settings.Ceiling)
+	p.raised = wholeSeconds(next)
 }
 
 func (p *Pacer) lower() {

@@ -29,6 +29,8 @@ func TestRecommend(t *testing.T) {
 			Advice{60, ByCeiling, stale, 100, false, 1000 / stale}},
 		"an easy target": {func(t *Target, _ *Measured) { t.Staleness, t.Budget = 100, 20 },
 			Advice{60, ByCeiling, 99.45 / 0.99, 50, true, 1000. / 60}},
+		"and a budget too small for the ceiling": {func(t *Target, _ *Measured) { t.Staleness, t.Budget = 100, 12.5 },
+			Advice{60, ByCeiling, 99.45 / 0.99, 80, false, 1000. / 60}},
 		"a hard one": {func(t *Target, _ *Measured) { t.Staleness = 1 },
 			Advice{1, ByFloor, 0.45 / 0.99, 0, false, 1000 / (0.45 / 0.99)}},
 		"an impossible one": {func(t *Target, _ *Measured) { t.Staleness = 0.55 },

@@ -17,10 +17,14 @@ type legacy struct {
 	deleted   map[item]time.Time
 	concealed map[string]bool // ids that the source has ever hidden
 	lost      map[string]bool // ids that no tab is ever sent
+	tabs      []*tab          // that were ever open
 }
 
 func newLegacy(s *store) *legacy {
-	return &legacy{s, map[item]time.Time{}, map[item]time.Time{}, map[item]time.Time{}, map[string]bool{}, map[string]bool{}}
+	return &legacy{
+		store: s, visible: map[item]time.Time{}, streamed: map[item]time.Time{}, deleted: map[item]time.Time{},
+		concealed: map[string]bool{}, lost: map[string]bool{},
+	}
 }
 
 // create commits rows with this age.
@@ -79,6 +83,7 @@ type tab struct {
 // open opens a stream, which is followed if the shadow wants to.
 func (l *legacy) open(s *Shadow) *tab {
 	t := &tab{app: l, stream: s.Enter(alice, time.Now().Add(1000*time.Hour)), opened: time.Now(), stop: make(chan struct{})}
+	l.change(func() { l.tabs = append(l.tabs, t) })
 	t.stopped.Go(t.serve)
 	return t
 }

@@ -109,11 +109,12 @@ func (s *store) remove(id string) {
 	})
 }
 
-// expire lets a row expire after a while.
+// expire lets a row expire after a while. One that has expired stays so: polls do not
+// deliver what is changed in place.
 func (s *store) expire(id string, after time.Duration) {
 	s.change(func() {
 		for i := range s.rows {
-			if s.rows[i].ID == id {
+			if s.rows[i].ID == id && s.rows[i].ExpiresAt.IsZero() {
 				s.rows[i].ExpiresAt = time.Now().Add(after)
 			}
 		}

@@ -17,8 +17,7 @@ type judge struct {
 	t      *rapid.T
 	app    *legacy
 	faulty func() bool // the cache
-	tabs   func() []*tab
-	wrong  string // the first false verdict; rapid must not be told by another goroutine
+	wrong  string      // the first false verdict; rapid must not be told by another goroutine
 }
 
 func (j *judge) Missed(user, id string, stored bool) {
@@ -36,11 +35,10 @@ func (j *judge) Missed(user, id string, stored bool) {
 	})
 }
 
-// Extra expects that a tab which was there before the item, and is there, had a round
-// after it, and that no tab was ever sent it.
+// Extra expects that a tab which was there before the item had rounds for a settling
+// time after it, and that no tab was ever sent it.
 func (j *judge) Extra(user, id string) {
 	j.tally.Extra(user, id)
-	tabs := j.tabs()
 	j.app.change(func() {
 		for i := range j.app.streamed {
 			if i.id == id {
@@ -53,8 +51,8 @@ func (j *judge) Extra(user, id string) {
 				visible = j.app.visible[itemOf(n.Key)]
 			}
 		}
-		chance := func(t *tab) bool { return t.opened.Before(visible) && t.rounds.After(visible) }
-		if visible.IsZero() || !slices.ContainsFunc(tabs, chance) {
+		chance := func(t *tab) bool { return t.opened.Before(visible) && t.rounds.Sub(visible) >= settle }
+		if visible.IsZero() || !slices.ContainsFunc(j.app.tabs, chance) {
 			j.say("%s of %s is not extra: the stream had no chance", id, visible.Format(time.TimeOnly))
 		}
 	})
@@ -88,8 +86,6 @@ func play(t *rapid.T, newest int) {
 	app := newLegacy(w.store)
 	var tabs []*tab
 	j := &judge{t: t, app: app, faulty: func() bool { return faulty }}
-	open := func() []*tab { var o []*tab; app.change(func() { o = slices.Clone(tabs) }); return o }
-	j.tabs = open
 	w.shadow.Observer = j
 	if faulty {
 		w.change(func() { w.bound = 10 * time.Minute })
@@ -126,12 +122,11 @@ func play(t *rapid.T, newest int) {
 	wait := func(seconds int) { time.Sleep(time.Duration(seconds) * time.Second) }
 	closeTab := func(i int) {
 		tabs[i].close()
-		app.change(func() { tabs = slices.Delete(tabs, i, i+1) })
+		tabs = slices.Delete(tabs, i, i+1)
 	}
 	openTab := func() {
 		if len(tabs) < 3 {
-			one := app.open(w.shadow)
-			app.change(func() { tabs = append(tabs, one) })
+			tabs = append(tabs, app.open(w.shadow))
 		}
 	}
 	defer func() { // also when rapid gives up in the middle

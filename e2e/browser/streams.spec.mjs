@@ -103,3 +103,13 @@ async function openPlain(tab, url) {
 async function received(tab) {
   return (await tab.seen('event')).map(({ data }) => JSON.parse(data).data.text);
 }
+
+test('our client echoes the first heartbeat of its stream, so that the gateway knows it comes through', async ({ start }) => {
+  const world = await start({ transport: 'sse', compat: { heartbeat: '200ms' } });
+  await world.signIn('alice');
+  await world.insert('before');
+  const tab = await world.open('/dashboard/new');
+  await tab.shows('before');
+  await expect.poll(() => world.metric('sluice_compat_stream_echo_seconds_count')).toBe(1);
+  expect(await world.metric('sluice_compat_stream_echo_seconds_bucket{le="5"}')).toBe(1);
+});

@@ -5,9 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/textproto"
-	"strings"
 	"time"
 
 	"sluice/backend"
@@ -18,9 +16,9 @@ const SecretHeader = "Sluice-Secret"
 
 // HeaderOptions say whose word counts.
 type HeaderOptions struct {
-	Name    string         // of the header with the user id
-	Trusted []netip.Prefix // where requests that may carry it come from
-	Secret  []byte         // what else they carry, in SecretHeader
+	Name    string // of the header with the user id
+	Proxies Peers  // who may set it
+	Secret  []byte // what else they send, in SecretHeader
 }
 
 // Header believes a header of a proxy in front that has authenticated the user.
@@ -57,17 +55,8 @@ func (h *Header) Authenticate(r *http.Request) (Identity, error) {
 
 // trust says why a request's header is not believed.
 func (h *Header) trust(r *http.Request) error {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return errors.New("where the request comes from is not known")
-	}
-	addr := peer.Addr().Unmap().WithZone("")
-	trusted := false
-	for _, p := range h.options.Trusted {
-		trusted = trusted || p.Contains(addr)
-	}
-	if !trusted {
-		return errors.New("the request comes from no address in auth.trusted")
+	if !h.options.Proxies.Sent(r) {
+		return errors.New("the request comes from no address in trusted_proxies")
 	}
 	if len(h.options.Secret) == 0 {
 		return errors.New("there is no secret")
@@ -86,13 +75,9 @@ func (h *Header) trust(r *http.Request) error {
 func (h *Header) Clean(in *http.Request, out http.Header) {
 	_, err := h.Authenticate(in)
 	for name := range out {
-		same := alike(name) == alike(h.options.Name)
-		if same && (err != nil || name != h.options.Name) || alike(name) == alike(SecretHeader) {
+		same := Alike(name) == Alike(h.options.Name)
+		if same && (err != nil || name != h.options.Name) || Alike(name) == Alike(SecretHeader) {
 			delete(out, name)
 		}
 	}
 }
-
-// alike is a header's name as CGI and WSGI make variables of it (RFC 3875, section
-// 4.1.18): - and _ are one, and so are capitals and small letters.
-func alike(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) }

@@ -10,7 +10,7 @@ import (
 const shared = "0123456789abcdef"
 
 func believing() *Header {
-	return NewHeader(HeaderOptions{Name: "x-user-id", Secret: []byte(shared), Trusted: []netip.Prefix{
+	return NewHeader(HeaderOptions{Name: "x-user-id", Secret: []byte(shared), Proxies: Peers{
 		netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8"),
 	}})
 }
@@ -51,7 +51,7 @@ func TestHeader(t *testing.T) {
 }
 
 func TestHeaderWithoutASecretBelievesNobody(t *testing.T) {
-	h := NewHeader(HeaderOptions{Name: "X-User-Id", Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	h := NewHeader(HeaderOptions{Name: "X-User-Id", Proxies: Peers{netip.MustParsePrefix("10.0.0.0/8")}})
 	if id, err := h.Authenticate(from("10.1.2.3:4", http.Header{"X-User-Id": {"alice"}})); err == nil {
 		t.Errorf("taken for %s", id.User)
 	}
@@ -79,7 +79,7 @@ func TestHeaderIsCleaned(t *testing.T) {
 			t.Errorf("%s: the app is sent %v", name, out)
 		}
 		for name := range out {
-			if a := alike(name); (a == "x-user-id" && name != "X-User-Id") || a == "sluice-secret" {
+			if a := Alike(name); (a == "x-user-id" && name != "X-User-Id") || a == "sluice-secret" {
 				t.Errorf("the app is sent %s", name)
 			}
 		}

@@ -20,19 +20,21 @@ import (
 
 // Config is a complete configuration. One that [Load] returned without an error has been checked.
 type Config struct {
-	Listen   string   `key:"listen" default:"127.0.0.1:8080" check:"address" doc:"Public listener, host:port. Port 0 takes a free port; an empty host means every interface."`
-	Admin    Admin    `key:"admin"`
-	Upstream Upstream `key:"upstream"`
-	Store    Store    `key:"store"`
-	Redis    Redis    `key:"redis"`
-	Auth     Auth     `key:"auth"`
-	Poll     Poll     `key:"poll"`
-	Tune     Tune     `key:"tune"`
-	Cache    Cache    `key:"cache"`
-	Compat   Compat   `key:"compat"`
-	Rollout  Rollout  `key:"rollout"`
-	Drain    Drain    `key:"drain"`
-	Log      Log      `key:"log"`
+	Listen string `key:"listen" default:"127.0.0.1:8080" check:"address" doc:"Public listener, host:port. Port 0 takes a free port; an empty host means every interface."`
+	// The default is what has no way in from the Internet: RFC 1122, 1918, 4193 and 4291.
+	TrustedProxies []string `key:"trusted_proxies" default:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7" check:"network" doc:"Networks of the proxies in front. Only what comes from them may say X-Forwarded-*, Forwarded, X-Real-IP or auth.header; from others the app does not see these."`
+	Admin          Admin    `key:"admin"`
+	Upstream       Upstream `key:"upstream"`
+	Store          Store    `key:"store"`
+	Redis          Redis    `key:"redis"`
+	Auth           Auth     `key:"auth"`
+	Poll           Poll     `key:"poll"`
+	Tune           Tune     `key:"tune"`
+	Cache          Cache    `key:"cache"`
+	Compat         Compat   `key:"compat"`
+	Rollout        Rollout  `key:"rollout"`
+	Drain          Drain    `key:"drain"`
+	Log            Log      `key:"log"`
 }
 
 // Admin is the listener for operators.
@@ -71,8 +73,7 @@ type Auth struct {
 	Audience   string   `key:"audience" default:"" doc:"The aud a token must name. Empty: not checked."`
 	Issuer     string   `key:"issuer" default:"" doc:"The iss a token must name. Empty: not checked."`
 	ForwardURL string   `key:"forward_url" default:"/auth/me" check:"path-or-url" doc:"Mode forward: what is asked with the credential alone, on the app or elsewhere. It answers 200 {\"user_id\":\"...\"}, 401 or 403; believed for 10s."`
-	Header     string   `key:"header" default:"X-User-Id" check:"header-name" doc:"Mode header: what names the user. From others than trusted proxies the app does not see it either."`
-	Trusted    []string `key:"trusted" default:"127.0.0.1/32,::1/128" check:"network" doc:"Mode header: the networks of the proxies in front, which set auth.header."`
+	Header     string   `key:"header" default:"X-User-Id" check:"header-name" doc:"Mode header: what names the user, from trusted_proxies."`
 	Secret     Secret   `key:"secret" default:"" file:"true" doc:"Mode header: what they send besides, as Sluice-Secret. Needed; at least 16 bytes."`
 }
 

@@ -9,14 +9,15 @@ import (
 
 func TestDefaults(t *testing.T) {
 	want := Config{
-		Listen:   "127.0.0.1:8080",
-		Admin:    Admin{Listen: "127.0.0.1:8081", Token: NewSecret("")},
-		Upstream: Upstream{URL: "http://127.0.0.1:8000", Timeout: 10 * time.Second},
-		Store:    Store{Driver: "upstream", DSN: NewSecret("")},
-		Redis:    Redis{URL: NewSecret(""), Timeout: 100 * time.Millisecond},
+		Listen:         "127.0.0.1:8080",
+		TrustedProxies: []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"},
+		Admin:          Admin{Listen: "127.0.0.1:8081", Token: NewSecret("")},
+		Upstream:       Upstream{URL: "http://127.0.0.1:8000", Timeout: 10 * time.Second},
+		Store:          Store{Driver: "upstream", DSN: NewSecret("")},
+		Redis:          Redis{URL: NewSecret(""), Timeout: 100 * time.Millisecond},
 		Auth: Auth{Mode: "jwt", Cookie: "access_token", Claim: "user_id", Algorithms: []string{"HS256"},
 			Key: NewSecret(""), OldKey: NewSecret(""), ForwardURL: "/auth/me",
-			Header: "X-User-Id", Trusted: []string{"127.0.0.1/32", "::1/128"}, Secret: NewSecret("")},
+			Header: "X-User-Id", Secret: NewSecret("")},
 		Poll:  Poll{Interval: 5 * time.Second, Ceiling: time.Minute, LimitDefault: 50, LimitMax: 100},
 		Tune:  Tune{StalenessTarget: 10 * time.Second, Quantile: 0.95},
 		Cache: Cache{StalenessBound: Auto, AuditRatio: 1000},

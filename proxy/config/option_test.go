@@ -31,7 +31,7 @@ var samples = map[string]struct{ value, beside string }{
 	"auth.jwks_url":            {value: "https://issuer.example/jwks.json"},
 	"auth.forward_url":         {value: "https://id.example/me"},
 	"auth.header":              {value: "X-Remote-User"},
-	"auth.trusted":             {value: "10.0.0.0/8,fd00::/8"},
+	"trusted_proxies":          {value: "10.0.0.0/8,fd00::/8"},
 	"auth.secret":              {value: "0123456789abcdef"},
 	"auth.secret_file":         {value: "FILE"},
 	"auth.audience":            {value: "web"},

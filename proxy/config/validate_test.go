@@ -19,7 +19,7 @@ func TestValues(t *testing.T) {
 		{"auth.jwks_url", "http://h https://h:1/x?y", "h /x ftp://h http:// http:h https://u:p@h"},
 		{"auth.forward_url", "/ /me?x=1 https://id.example/me", "me //h/me ftp://h https://u:p@h"},
 		{"auth.header", "X-User-Id remote_user", "Cookie authorization HOST connection a:b ü"},
-		{"auth.trusted", "10.0.0.0/8 10.0.0.1/32,fd00::/8 0.0.0.0/0", "10.0.0.1 10.0.0.1/8 10.0.0.0/33 x/8 10.0.0.0/8,"},
+		{"trusted_proxies", "10.0.0.0/8 10.0.0.1/32,fd00::/8 0.0.0.0/0", "10.0.0.1 10.0.0.1/8 10.0.0.0/33 x/8 10.0.0.0/8,"},
 		{"poll.interval", "1s 60s", "0 500ms 1500ms 3601s -5s 5"},
 		{"poll.ceiling", "5s 1h", "3601s 5500ms 500ms"},
 		{"poll.paused", "true false", "yes 1 True"},

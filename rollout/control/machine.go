@@ -16,6 +16,8 @@ type World struct {
 	Now time.Time
 	// Disabled are the flags that the file has switched off.
 	Disabled []string
+	// FlagFile says why the flag file, as it is now, cannot be read; nil when it can.
+	FlagFile error
 	// Legacy tells how many users were on the old stream within the last day, and
 	// since when they are counted; an error when that cannot be told.
 	Legacy func() (users uint64, since time.Time, err error)
@@ -103,6 +105,11 @@ func (m Machine) background(s *State, w World) bool {
 // progress goes as many steps as end now.
 func (m Machine) progress(s *State, w World) {
 	if !m.background(s, w) {
+		return
+	}
+	if w.FlagFile != nil { // nobody could switch a flag off
+		s.Reason = "waiting for a flag file that can be read: " + w.FlagFile.Error()
+		m.deadline(s, w.Now)
 		return
 	}
 	for s.Phase == Progressing {

@@ -18,6 +18,29 @@ func refused(t *testing.T, err error, want string) {
 	}
 }
 
+// A flag file that cannot be read holds every step, and what is wrong beside them
+// and the step's deadline still count.
+func TestAFlagFileThatCannotBeRead(t *testing.T) {
+	b := newBed(t, spec.Spec{
+		Steps:            []spec.Step{weight(10), pause(time.Minute), weight(100)},
+		ProgressDeadline: time.Hour,
+		Background:       &spec.Background{Metrics: []spec.Metric{metric("a", func(m *spec.Metric) { m.Count = 0 })}},
+	})
+	b.after(time.Second).want(Progressing, 1, 10)
+	b.w.unread = true
+	b.after(30*time.Minute).want(Progressing, 1, 10)
+	if b.s.Reason != "waiting for a flag file that can be read: it is no JSON" {
+		t.Error(b.s.Reason)
+	}
+	held := *b
+	b.w.unread = false
+	b.after(time.Second).want(Completed, 3, 100)
+	held.w.value = 2
+	held.after(10*time.Second).want(Aborted, 1, 0)
+	held.w.value = 0.5
+	held.do(Command{Verb: Retry}).after(time.Hour+time.Second).want(Aborted, 0, 0)
+}
+
 // From start to end by itself, with the audit of it.
 func TestByItself(t *testing.T) {
 	b := newBed(t, spec.Spec{Steps: []spec.Step{stream(rollout.Bridge), weight(10), pause(time.Minute), analysis(metric("a")), weight(100)}})

@@ -17,6 +17,7 @@ import (
 type weather struct {
 	now      time.Time
 	disabled bool
+	unread   bool // the flag file cannot be read
 	legacy   uint64
 	since    time.Time
 	blind    bool // legacy users cannot be counted
@@ -43,6 +44,9 @@ func (w *weather) world() World {
 	}
 	if w.disabled {
 		out.Disabled = []string{rollout.TransportFlag}
+	}
+	if w.unread {
+		out.FlagFile = errors.New("it is no JSON")
 	}
 	return out
 }
@@ -140,6 +144,7 @@ func genCommand(t *rapid.T, s State) Command {
 func change(t *rapid.T, w *weather) {
 	w.now = w.now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "seconds")) * time.Second)
 	w.disabled = rapid.IntRange(0, 19).Draw(t, "disabled") == 0
+	w.unread = rapid.IntRange(0, 9).Draw(t, "unread") == 0
 	w.blind = rapid.IntRange(0, 9).Draw(t, "blind") == 0
 	w.silent = rapid.IntRange(0, 9).Draw(t, "silent") == 0
 	w.legacy = uint64(rapid.IntRange(0, 1).Draw(t, "legacy"))
@@ -189,6 +194,9 @@ func check(t *rapid.T, m Machine, before, after State, w *weather, c *Command) {
 	}
 	if w.disabled && c == nil && before.Phase == Progressing && after.Phase != Paused {
 		t.Fatal("a disabled flag did not pause the rollout")
+	}
+	if w.unread && c == nil && (after.Step != before.Step || after.Weight > before.Weight || rank(after.Stream) > rank(before.Stream)) {
+		t.Fatal("a step was taken while the flag file could not be read")
 	}
 	if (before.Phase == Paused || before.Phase == Aborted) && after.Phase == Progressing && c == nil {
 		t.Fatal("resumed by nobody")
@@ -277,7 +285,7 @@ func TestModelEnds(t *testing.T) {
 				s = m.Tick(s, w.world())
 			}
 		}
-		w.disabled, w.blind, w.silent, w.legacy, w.value, w.samples = false, false, false, 0, 0.5, 100
+		w.disabled, w.unread, w.blind, w.silent, w.legacy, w.value, w.samples = false, false, false, false, 0, 0.5, 100
 		for range 2000 {
 			w.now = w.now.Add(10 * time.Second)
 			s = m.Tick(s, w.world())

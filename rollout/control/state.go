@@ -27,7 +27,7 @@
 //     paused rollout, the last old pages before a retirement;
 //   - background checks go on while a rollout is paused;
 //   - a flag that is disabled in the file pauses the rollout, and only a person
-//     resumes it;
+//     resumes it; while the file cannot be read, no step begins or ends by itself;
 //   - the stream is retired only when nobody has used the old one for a day and
 //     everybody polls, or a person says so by force; an abort makes it a bridge
 //     again before the weight falls;
