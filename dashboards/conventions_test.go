@@ -15,7 +15,7 @@ import (
 // legends where there are several lines.
 
 // units are those of Grafana's that panels here may have.
-var units = []string{perSecond, items, seconds, ratio, count, times}
+var units = []string{perSecond, events, items, seconds, ratio, count, times}
 
 func lint(m made) (faults []string) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }

@@ -57,7 +57,7 @@ func migration() *board {
 	b.WithPanel(graph("Users on the old stream", count, "Distinct users over the last 24 hours, of all gateways.", query{`max(sluice_compat_legacy_clients{@} >= 0)`, "users"}))
 	b.WithPanel(target(graph("Alarms of old pages", times, "Ends of an old page's stream an hour. Deploys and proxies that cut streams show here.", query{alarms, "an hour and page"}), step{AlarmTarget, "red"}))
 	b.WithPanel(graph("Pages with the drop-in", perSecond, "Pages of users on poll, by whether they got the script, and if not why. Only with compat.inject_shim.",
-		query{`sum by (result) (rate(sluice_shim_injections_total{@}[@]))`, "{{result}}"}))
+		query{`sum by (result) (rate(sluice_shim_injections_total{@}[@]))`, "{{result}}"}).AxisSoftMax(1))
 	return b
 }
 
@@ -75,7 +75,7 @@ func phase() *stat.PanelBuilder {
 func check() *timeseries.PanelBuilder {
 	measured := `max(sluice_rollout_analysis_value{@, metric="$check"})`
 	limit := `max(sluice_rollout_analysis_limit{@, metric="$check", bound="%s"})`
-	return coloured(graph("$check", times, "What the check last measured, between its limits. A gap means that it had no data.",
+	return coloured(plot("$check", times, "What the check last measured, between its limits. A gap means that it had no data.",
 		query{measured, "value"}, query{quantile(limit, "min"), "minimum"}, query{quantile(limit, "max"), "maximum"}), "value", "minimum", "maximum").
 		Repeat("check").MaxPerRow(4)
 }

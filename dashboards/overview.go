@@ -44,8 +44,8 @@ func overview() *board {
 		query{`sum(rate(sluice_catchup_items_total{@}[@]))`, "catch-up"}))
 
 	b.row("The app's data")
-	b.WithPanel(wide(stacked(graph("Reads by outcome", perSecond, "Reads of the app's data, its database or its endpoint. Anything but ok fails somebody's poll, unless it is canceled.",
-		query{`sum by (outcome) (rate(sluice_source_requests_total{@}[@]))`, "{{outcome}}"}), false)))
+	b.WithPanel(wide(stacked(coloured(graph("Reads by outcome", perSecond, "Reads of the app's data, its database or its endpoint. Anything but ok fails somebody's poll, unless it is canceled.",
+		query{`sum by (outcome) (rate(sluice_source_requests_total{@}[@]))`, "{{outcome}}"}), "ok", "unavailable", "too_late", "bad_answer"), false)))
 	b.WithPanel(wide(coloured(graph("Time of a read", seconds, "How long one read of the app's data takes.",
 		quantiles(`histogram_quantile(%s, sum by (le) (rate(sluice_source_request_duration_seconds_bucket{@}[@])))`)...), "p50", "p95", "p99")))
 	return b

@@ -10,6 +10,7 @@ import (
 // Units, as Grafana names them.
 const (
 	perSecond = "reqps"
+	events    = "ops"
 	items     = "mps" // messages
 	seconds   = "s"
 	ratio     = "percentunit"
@@ -29,15 +30,20 @@ const (
 // Colours of what has one wherever it is drawn.
 var colours = map[string]string{
 	"poll": "blue", "bridge": "orange", "items": "blue", "empty": "light-blue", "reset": "purple", "throttled": "yellow", "refused": "super-light-orange", "error": "red",
-	"p50": "light-green", "p95": "yellow", "p99": "red", "hit": "green", "failed": "red", "late": "yellow", "gap": "red",
+	"p50": "light-green", "p95": "yellow", "p99": "red", "hit": "green", "absent": "blue", "differs": "purple", "stale": "yellow", "failed": "red", "late": "yellow", "gap": "red",
 	"observed": "blue", "advised": "green", "recommended": "yellow", "minimum": "red", "maximum": "red", "value": "blue",
-	"missed": "red", "extra": "yellow",
+	"ok": "green", "unavailable": "red", "too_late": "orange", "bad_answer": "purple", "missed": "red", "extra": "yellow",
 	"completed": "green", "paused": "yellow", "aborted": "red",
 }
 
-// graph shows lines over time.
+// graph shows lines over time, from 0 on.
 func graph(title, unit, description string, queries ...query) *timeseries.PanelBuilder {
-	p := timeseries.NewPanelBuilder().Title(title).Description(description).Unit(unit).AxisSoftMin(0).Datasource(source()).
+	return plot(title, unit, description, queries...).AxisSoftMin(0)
+}
+
+// plot shows lines over time, as near as they are to each other.
+func plot(title, unit, description string, queries ...query) *timeseries.PanelBuilder {
+	p := timeseries.NewPanelBuilder().Title(title).Description(description).Unit(unit).Datasource(source()).
 		Height(graphHeight).Span(columns / graphsInARow).LineWidth(2).FillOpacity(8).ShowPoints(common.VisibilityModeNever).
 		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true)).
 		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
@@ -71,9 +77,10 @@ func fixed(colour string) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{{Id: "color", Value: map[string]any{"mode": "fixed", "fixedColor": colour}}}
 }
 
-// target draws a dashed line that the graph's lines should stay below.
+// target draws dashed lines that the graph's lines should stay below, and makes room
+// for them.
 func target(p *timeseries.PanelBuilder, above ...step) *timeseries.PanelBuilder {
-	return p.Thresholds(steps("transparent", above...)).
+	return p.Thresholds(steps("transparent", above...)).AxisSoftMax(1.1 * above[len(above)-1].from).
 		ThresholdsStyle(common.NewGraphThresholdsStyleConfigBuilder().Mode(common.GraphThresholdsStyleModeDashed))
 }
 

@@ -40,7 +40,7 @@ func tuning() *board {
 		query{`sum(sluice_poll_active_clients{@})`, "clients"}))
 	b.WithPanel(graph("Stretch", times, "How much longer than told the waits are in which items come. Above 1 clients poll more rarely because nothing happens.",
 		query{`max(sluice_poll_interval_stretch_ratio{@})`, "stretch"}))
-	b.WithPanel(graph("What is no wait", seconds, "The part of an item's staleness that no interval changes: the poll itself, commits, whole seconds, the cache.",
+	b.WithPanel(graph("Overhead", seconds, "The part of an item's staleness that no interval changes: the poll itself, commits, whole seconds, the cache.",
 		query{`max(sluice_delivery_overhead_seconds{@})`, "overhead"}))
 
 	b.row("What it costs")

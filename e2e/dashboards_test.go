@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,8 +19,8 @@ import (
 	"sluice/internal/servertest"
 )
 
-// length is how long the load lasts; $SLUICE_LOAD makes it longer.
-const length = 75 * time.Second
+// length is how long the load lasts: the shadow compares after 70 s. $SLUICE_LOAD makes it longer.
+const length = 100 * time.Second
 
 // explained are queries without data under this load, and why.
 var explained = map[string]string{}
@@ -34,8 +36,9 @@ func observed(t *testing.T) (*world, prometheus) {
 			t.Fatal(err)
 		}
 	}
+	stream := cmp.Or(os.Getenv("SLUICE_COMPAT_OLD_PAGE_DURATION"), "10s")
 	w := newWorld(t, "SLUICE_ROLLOUT_FLAGS="+flags, "SLUICE_ROLLOUT_SPEC="+spec, "SLUICE_ADMIN_TOKEN="+token,
-		"SLUICE_CACHE_AUDIT_RATIO=20", "SLUICE_COMPAT_OLD_PAGE_DURATION=10s", "SLUICE_COMPAT_INJECT_SHIM=true", "SLUICE_ROLLOUT_SHADOW_RATIO=1", "SLUICE_POLL_INTERVAL=1s", "SLUICE_CACHE_STALENESS_BOUND=2s")
+		"SLUICE_CACHE_AUDIT_RATIO=20", "SLUICE_COMPAT_OLD_PAGE_DURATION="+stream, "SLUICE_COMPAT_MAX_DURATION=10s", "SLUICE_COMPAT_HEARTBEAT=2s", "SLUICE_COMPAT_INJECT_SHIM=true", "SLUICE_ROLLOUT_SHADOW_RATIO=1", "SLUICE_POLL_INTERVAL=1s", "SLUICE_CACHE_STALENESS_BOUND=2s")
 	var rules []string
 	for _, name := range []string{"recording.yaml", "alerts.yaml"} {
 		path, err := filepath.Abs("../dashboards/rules/" + name)
@@ -122,6 +125,17 @@ func TestDashboardsTellWhatHappened(t *testing.T) {
 		}
 	})
 	t.Run("rules", func(t *testing.T) { p.t = t; wantRules(t, p) })
+	if folder := os.Getenv("SCREENSHOTS"); folder != "" {
+		draw(t, p, folder)
+	}
+}
+
+// draw has Grafana's own panels drawn from what Prometheus has now.
+func draw(t *testing.T, p prometheus, folder string) {
+	cmd := exec.CommandContext(t.Context(), "node", "../dashboards/screenshots/draw.mjs", p.url, stamp(p.start), stamp(time.Now()), folder)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 func (w *world) post(path string) {

@@ -51,10 +51,10 @@ func (l *load) start(native, sluice, readers, shadowed int) {
 		l.pollers.Go(func() { l.poll(l.w.user(fmt.Sprintf("sluice-%d", i)), "sluice") })
 	}
 	for i := range readers {
-		l.streams.Go(func() { l.read(l.w.user(fmt.Sprintf("reader-%d", i)), "bridge") })
+		l.streams.Go(func() { l.read(l.w.user(fmt.Sprintf("reader-%d", i)), "bridge", i < 2) })
 	}
 	for i := range shadowed {
-		l.streams.Go(func() { l.read(l.w.user(fmt.Sprintf("shadow-%d", i)), "app") })
+		l.streams.Go(func() { l.read(l.w.user(fmt.Sprintf("shadow-%d", i)), "app", false) })
 	}
 }
 
@@ -153,18 +153,24 @@ func (l *load) saw(client, result string, items []struct {
 	}
 }
 
-// read is an old page: it opens a new stream whenever one ends, a second later, until
-// the test ends.
-func (l *load) read(u *user, transport string) {
-	ctx := l.t.Context()
+// read is an old page, or our client in sse mode, which names its place and confirms
+// the first heartbeat. It opens a new stream whenever one ends, a second later, until the
+// test ends.
+func (l *load) read(u *user, transport string, ours bool) {
+	ctx, place := l.t.Context(), "0"
+	browser := &http.Client{Transport: u.client.Transport} // without a limit of its own
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.base+"/api/stream", nil)
+		target := "/api/stream"
+		if ours {
+			target += "?last_event_id=" + url.QueryEscape(place)
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.base+target, nil)
 		if err != nil {
 			l.t.Error(err)
 			return
 		}
 		req.Header.Set("Cookie", u.cookie)
-		resp, err := u.client.Do(req)
+		resp, err := browser.Do(req)
 		if ctx.Err() != nil {
 			return
 		}
@@ -173,10 +179,18 @@ func (l *load) read(u *user, transport string) {
 			return
 		}
 		for s := bufio.NewScanner(resp.Body); s.Scan(); {
-			if strings.HasPrefix(s.Text(), "data:") {
+			name, value, _ := strings.Cut(s.Text(), ": ")
+			switch {
+			case name == "id":
+				place = value
+			case name == "data" && strings.HasPrefix(value, "{"):
 				l.mu.Lock()
 				l.delivered[transport]++
 				l.mu.Unlock()
+			case name == "data":
+				if _, _, err := u.get(l.t, "/_sluice/config?"+value); err != nil && ctx.Err() == nil {
+					l.t.Error(err)
+				}
 			}
 		}
 		resp.Body.Close()

@@ -156,6 +156,15 @@ func TestPollFaults(t *testing.T) {
 	})
 }
 
+// A poll that is turned away is one that failed, for checks as for alerts.
+func TestThrottledPollsFail(t *testing.T) {
+	r := newRig(t)
+	r.gateway.metrics.polls.WithLabelValues("sluice", "throttled").Inc()
+	if failed := r.gateway.counts()[evidence.PollsFailed]; failed != 1 {
+		t.Errorf("%v polls failed", failed)
+	}
+}
+
 func TestWhoAnswersPolls(t *testing.T) {
 	ours, apps := "notifications", "the app"
 	for name, c := range map[string]struct {
