@@ -238,7 +238,7 @@ func (m *migration) phase2() {
 	}
 	m.crowd.news("without the app's stream")
 	m.aDayPasses()
-	m.put("check.token", strings.TrimPrefix(cookieOf("alice"), "access_token="))
+	m.put("check.txt", "Cookie: "+cookieOf("alice")+"\n")
 	m.want(m.run("sluice check --after --config"), "behind Sluice", "ok      old stream       retired", "ok      everybody polls  the rollout is completed", "ok      after_id", " 0 failed")
 }
 

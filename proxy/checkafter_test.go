@@ -28,7 +28,7 @@ func migrated(t *testing.T, flags string) (environ []string, args []string) {
 	for range 2 {
 		startJob(t, public, 0)
 	}
-	return []string{"SLUICE_CHECK_TOKEN=" + tokenFor(t, "alice")}, []string{"check", "--after", "--url", public + "/", "--admin", admin, "--page", "/dashboard/new"}
+	return []string{credentialsVariable + "=Cookie: access_token=" + tokenFor(t, "alice")}, []string{"check", "--after", "--url", public + "/", "--admin", admin, "--page", "/dashboard/new"}
 }
 
 // startJob starts a job of alice, which notifies her after a delay in milliseconds,
@@ -91,13 +91,13 @@ func TestCheckAfter(t *testing.T) {
 // Something that does not hold fails the command.
 func TestCheckAfterFails(t *testing.T) {
 	environ, args := migrated(t, write(t, "flags.json", `{"flags": {}}`))
-	token := write(t, "token", strings.TrimPrefix(environ[0], "SLUICE_CHECK_TOKEN=")+"\n")
-	status, stdout, stderr := execute(t, nil, append(args, "--token-file", token)...)
+	file := write(t, "credentials", strings.TrimPrefix(environ[0], credentialsVariable+"=")+"\n")
+	status, stdout, stderr := execute(t, nil, append(args, "--credentials", file)...)
 	if status != 1 || stderr != "sluice: 2 of the above must be put right\n" ||
 		!strings.Contains(stdout, "FAILED  old stream       the app still holds a stream") || !strings.Contains(stdout, "FAILED  everybody polls  this user is on sse") {
 		t.Errorf("%d %s%s", status, stdout, stderr)
 	}
-	status, stdout, _ = execute(t, nil, append(args, "--token-file", token, "--output", "json")...)
+	status, stdout, _ = execute(t, nil, append(args, "--credentials", file, "--output", "json")...)
 	if status != 1 || !json.Valid([]byte(stdout)) {
 		t.Errorf("%d %s", status, stdout)
 	}
@@ -105,13 +105,13 @@ func TestCheckAfterFails(t *testing.T) {
 
 func TestCheckAfterRefuses(t *testing.T) {
 	for line, want := range map[string]string{
-		"--after --token-file /none":          "--token-file: open /none: no such file",
+		"--after --credentials /none":         "--credentials: open /none: no such file",
 		"--after --url ftp://app":             "--url: is not an address such as https://app.example.com",
 		"--after --url https://me:SECRET@app": "--url: is not an address",
 		"--after --admin http://":             "--admin: is not an address",
 		"--after --page dashboard":            `--page, --pipeline: "dashboard": want a path`,
 		"--after --pipeline job":              `--page, --pipeline: "job": want a path`,
-		"--after --token-file checkafter.go":  "is no token; want what the cookie access_token holds",
+		"--after --credentials checkafter.go": "checkafter.go:1: want a line such as Cookie: NAME=VALUE",
 		"--url https://app.example.com":       "belong to --after",
 		"--after --config /none/sluice.yaml":  "/none/sluice.yaml: no such file",
 	} {

@@ -20,7 +20,7 @@ func TestCheckStream(t *testing.T) {
 		c.Compat.Heartbeat, c.Compat.MaxDuration = time.Second, 4800*time.Millisecond
 	})
 	const old, ours = "/api/stream", "/api/stream?last_event_id=0" // which ends within 4.8 s
-	cookie := "CHECK_CREDENTIALS=Cookie: access_token=" + tokenFor(t, "alice")
+	cookie := "SLUICE_CHECK_CREDENTIALS=Cookie: access_token=" + tokenFor(t, "alice")
 	for name, c := range map[string]struct {
 		proxy    holding
 		path     string
@@ -82,7 +82,7 @@ func TestCheckStreamWithoutAStream(t *testing.T) {
 		"/page":  `the answer is "text/html; charset=utf-8", no text/event-stream: is this the address of the stream?`,
 		"/moved": "302 Found /login",
 		"/gone":  "204 No Content: the stream is retired for this user",
-		"/other": "401 Unauthorized: sign in with --credentials or CHECK_CREDENTIALS",
+		"/other": "401 Unauthorized: sign in with --credentials or SLUICE_CHECK_CREDENTIALS",
 	} {
 		status, stdout, stderr := execute(t, nil, "check", "--stream", answers.URL+path)
 		if status != 1 || !strings.Contains(stdout, "\nbroken   "+want+"\n") || !strings.Contains(stderr, "could not be looked at") || strings.Contains(stdout, "held") {
@@ -110,7 +110,7 @@ func TestCheckStreamCredentials(t *testing.T) {
 		}
 	}
 	put("Cookie: access_token=a; b=c\nauthorization:Bearer x\r\n")
-	execute(t, []string{"CHECK_CREDENTIALS=Cookie: other"}, "check", "--stream", app.URL, "--credentials", file)
+	execute(t, []string{"SLUICE_CHECK_CREDENTIALS=Cookie: other"}, "check", "--stream", app.URL, "--credentials", file)
 	if got.Get("Cookie") != "access_token=a; b=c" || got.Get("Authorization") != "Bearer x" {
 		t.Errorf("sent %v", got)
 	}
