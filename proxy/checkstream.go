@@ -85,6 +85,7 @@ func traceStream(ctx context.Context, address string, header http.Header, length
 		return t
 	}
 	req.Header = header.Clone()
+	req.Header.Set("User-Agent", "sluice check")
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Accept-Encoding", "gzip") // as browsers do: who compresses shows it
 	client := &http.Client{

@@ -20,8 +20,7 @@ func TestCheckStream(t *testing.T) {
 		c.Compat.Heartbeat, c.Compat.MaxDuration = time.Second, 4800*time.Millisecond
 	})
 	const old, ours = "/api/stream", "/api/stream?last_event_id=0" // which ends within 4.8 s
-	cookie := "SLUICE_CHECK_CREDENTIALS=Cookie: access_token=" + tokenFor(t, "alice")
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		proxy    holding
 		path     string
 		finds    []string
@@ -37,12 +36,17 @@ func TestCheckStream(t *testing.T) {
 		"holds all until the end":  {holding{bytes: untilEnd}, ours, []string{"\nheld     the header came after ", ", directly after 0."}, 1, "held back"},
 		"compresses":               {holding{gzips: true, header: true}, ours, []string{"\nheld     it is compressed (gzip)", "\nadvice   Do not compress"}, 1, "held back"},
 		"breaks the stream off":    {holding{cuts: 2500 * time.Millisecond}, old, []string{"\nbroken   the stream broke off after ", "\nadvice   Raise the time-outs"}, 1, "could not be looked at"},
-	} {
+	}
+	public, programs := map[string]string{}, map[string]*program{}
+	for name, c := range cases { // all at once, since each takes six seconds; each is a user of its own, who may hold long streams
+		public[name] = c.proxy.before(t, r.public.URL)
+		programs[name] = launch(t, []string{"SLUICE_CHECK_CREDENTIALS=Cookie: access_token=" + tokenFor(t, name), "SLUICE_COMPAT_HEARTBEAT=1s"},
+			"check", "--stream", public[name]+c.path, "--direct", r.public.URL+c.path, "--for", "6s")
+	}
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			public := c.proxy.before(t, r.public.URL)
-			status, stdout, stderr := execute(t, []string{cookie, "SLUICE_COMPAT_HEARTBEAT=1s"},
-				"check", "--stream", public+c.path, "--direct", r.public.URL+c.path, "--for", "6s")
+			public, status := public[name], <-programs[name].status
+			stdout, stderr := programs[name].stdout.String(), programs[name].stderr.String()
 			for _, want := range append(c.finds, "public   "+public+c.path+"\n", "\ndirect   "+r.public.URL+c.path+"\n         HTTP/1.1, header after 0.") {
 				if !strings.Contains(stdout, want) {
 					t.Errorf("no %q", want)
