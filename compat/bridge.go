@@ -33,6 +33,12 @@ type Options struct {
 	// Watch gives a channel that holds a value when the user's data has changed; the
 	// stream then reads at once. stop is called at its end. Nil: there is no news.
 	Watch func(user string) (woken <-chan struct{}, stop func())
+	// Most is how many streams may be open at a time; further ones end within
+	// crowdedBound. 0: any number.
+	Most int
+	// Eager tells that a user opens streams too often, and takes note of one more.
+	// Nil: nobody does.
+	Eager func(user string) bool
 	// Browsers remembers where old pages stand. Nil: this process does.
 	Browsers Browsers
 	// Farewell is what old pages are told while Bridge.Farewell is on. Empty: nothing.
@@ -82,7 +88,10 @@ const (
 	// EventSource retries without back-off, so never ask for less than a second.
 	retryFloor  = time.Second
 	retrySpread = 2 * time.Second
-	// While the source fails, readers that come back find nothing.
+	// crowdedBound is how long a stream lasts while there are too many: enough for
+	// what waits for its reader.
+	crowdedBound = time.Second
+	// While the source fails, or there are too many streams, readers that come back find nothing.
 	troubleFloor  = 10 * time.Second
 	troubleSpread = 10 * time.Second
 )
@@ -100,6 +109,9 @@ type Bridge struct {
 func New(o Options) *Bridge {
 	if o.Browsers == nil {
 		o.Browsers = NewMemory()
+	}
+	if o.Eager == nil {
+		o.Eager = func(string) bool { return false }
 	}
 	if o.Watch == nil {
 		o.Watch = func(string) (<-chan struct{}, func()) { return nil, func() {} }
@@ -150,8 +162,9 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	} else if b.farewell.Load() && !Ours(r, c.User) {
 		s.farewell = b.options.Farewell
 	}
-	b.open.Add(1)
+	s.crowded = b.open.Add(1) > int64(b.options.Most) && b.options.Most > 0
 	defer b.open.Add(-1)
+	s.later = s.crowded || b.options.Eager(c.User)
 	b.options.Observer.StreamOpened()
 	b.options.Observer.StreamClosed(b.serve(r, s, expires))
 	s.out.allow() // net/http is about to write the end of the response
@@ -175,6 +188,9 @@ func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
 	bound, reason := b.options.OldPageDuration, Bounded
 	if named || v.short {
 		bound = b.options.MaxDuration
+	}
+	if s.crowded {
+		bound = crowdedBound
 	}
 	bound -= time.Duration(float64(bound) * shorten * rand.Float64())
 	if left := time.Until(expires); left < bound {

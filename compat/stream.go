@@ -18,6 +18,8 @@ type stream struct {
 	first func(context.Context) (backend.Page, error)
 	// caughtUp: the reader has all that was there when it came.
 	caughtUp bool
+	crowded  bool // there are too many streams
+	later    bool // its reader is asked to stay away longer
 	trouble  bool // the last read failed, and the reader has been told to come back later
 	// farewell is what the reader is still to be told; mark ends its ids when it was.
 	farewell, mark string
@@ -109,7 +111,7 @@ func (s *stream) take(r result) time.Duration {
 
 // wait is how long the reader is asked to stay away after the end.
 func (s *stream) wait() time.Duration {
-	if s.trouble {
+	if s.trouble || s.later {
 		return jitter(troubleFloor, troubleSpread)
 	}
 	return jitter(retryFloor, retrySpread)

@@ -4,7 +4,7 @@ package dashboards
 const (
 	polls     = `sum(rate(sluice_polls_total{@}[@]))`
 	answered  = `sum(rate(sluice_polls_total{@, result=~"items|empty|reset"}[@]))`
-	failed    = `sum(rate(sluice_polls_total{@, result=~"error|throttled"}[@]))`
+	failed    = `sum(rate(sluice_polls_total{@, result="error"}[@]))`
 	staleness = `histogram_quantile(%s, sum by (le) (rate(sluice_delivery_staleness_seconds_bucket{@, transport="poll"}[@])))`
 	reads     = `sum(rate(sluice_source_requests_total{@}[@]))`
 )
@@ -19,7 +19,7 @@ func overview() *board {
 	b.WithPanel(number("Success", ratio, "Polls answered, of those that were not refused for the client's own fault. The target is 99.9 %.",
 		one(answered+" / ("+answered+" + "+failed+")"), "red", step{SuccessTarget, "green"}).Decimals(3))
 	b.WithPanel(total("Error budget left", ratio, "What is left of the failures that the target of 99.9 % allows, over the time shown. Below 0 the target is missed.",
-		one(`1 - sum(increase(sluice_polls_total{@, result=~"error|throttled"}[$__range])) / sum(increase(sluice_polls_total{@, result!="refused"}[$__range])) / 0.001`),
+		one(`1 - sum(increase(sluice_polls_total{@, result="error"}[$__range])) / sum(increase(sluice_polls_total{@, result!~"refused|throttled"}[$__range])) / 0.001`),
 		"red", step{0, "yellow"}, step{0.25, "green"}))
 	b.WithPanel(number("Staleness, p95", seconds, "95 % of items are delivered by polls within this time from their creation. The target is 10 s.",
 		one(quantile(staleness, "0.95")), "green", step{StalenessTarget, "red"}))
@@ -30,7 +30,7 @@ func overview() *board {
 	b.WithPanel(stacked(coloured(graph("Polls by result", perSecond, "What polls are answered with. Most should be empty. error is Sluice's or the app's fault, refused the client's.",
 		query{`sum by (result) (rate(sluice_polls_total{@}[@]))`, "{{result}}"}), "items", "empty", "reset", "throttled", "refused", "error"), false))
 	b.WithPanel(target(graph("Burn of the error budget", times, "How many times as fast as the target allows polls fail: at 1 the budget of 30 days lasts 30 days. At 14.4 and at 6 somebody is paged.",
-		query{failed + ` / sum(rate(sluice_polls_total{@, result!="refused"}[@])) / 0.001`, "burn"}), step{1, "yellow"}, step{6, "orange"}, step{14.4, "red"}))
+		query{failed + ` / sum(rate(sluice_polls_total{@, result!~"refused|throttled"}[@])) / 0.001`, "burn"}), step{1, "yellow"}, step{6, "orange"}, step{14.4, "red"}))
 	b.WithPanel(coloured(graph("Time to answer a poll", seconds, "From the request to the answer, in Sluice.",
 		quantiles(`histogram_quantile(%s, sum by (le) (rate(sluice_poll_duration_seconds_bucket{@}[@])))`)...), "p50", "p95", "p99"))
 

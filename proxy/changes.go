@@ -96,7 +96,7 @@ func readSignal(body interface{ Read([]byte) (int, error) }) (user string, err e
 // authorizeAdmin lets a request with the admin token through, and answers all
 // others. Both sides are hashed, so that not even the length can be timed.
 func (g *Gateway) authorizeAdmin(c *gin.Context) bool {
-	token := g.config.Admin.Token.Value()
+	token := g.live.Load().Admin.Token.Value()
 	if token == "" {
 		writeProblem(c.Writer, http.StatusForbidden, "admin.token is not set, so nothing can be changed here")
 		return false

@@ -20,26 +20,30 @@ import (
 const checkTimeout = 5 * time.Second
 
 type checkCommand struct {
-	configFlag  `embed:""`
-	afterFlags  `embed:""`
-	streamCheck `embed:""`
+	configFlag      `embed:""`
+	credentialsFlag `embed:""`
+	afterFlags      `embed:""`
+	streamCheck     `embed:""`
 }
 
 // Run prints a line for each thing that serving depends on, and fails if any is
 // wrong.
 func (k *checkCommand) Run(ctx context.Context, p Process) error {
-	if k.After {
-		return k.run(ctx, p, k.configFlag)
-	}
-	if k.afterFlags != (afterFlags{Output: "text"}) {
-		return errors.New("--url, --admin, --token-file, --page, --pipeline and --output belong to --after")
-	}
-	c, err := k.load(p)
+	header, environ, err := k.header(p.Environ)
 	if err != nil {
 		return err
 	}
-	if k.Stream != "" {
-		return k.lookAtStream(ctx, p, c.Compat.Heartbeat)
+	p.Environ = environ
+	c, err := k.load(p)
+	switch {
+	case err != nil:
+		return err
+	case k.After:
+		return k.run(ctx, p, header, c)
+	case k.afterFlags != (afterFlags{Output: "text"}):
+		return errors.New("--url, --admin, --page, --pipeline and --output belong to --after")
+	case k.Stream != "":
+		return k.lookAtStream(ctx, p, header, c.Compat.Heartbeat)
 	}
 	bad := 0
 	for _, item := range checklist(c) {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,21 +16,13 @@ import (
 
 // streamCheck is the part of sluice check that looks at the way of a stream.
 type streamCheck struct {
-	Stream      string        `placeholder:"URL" help:"Open the stream at its public address, and tell whether and where bytes are held back on the way."`
-	Direct      string        `placeholder:"URL" help:"With --stream: the same on the gateway itself, to compare."`
-	Credentials string        `placeholder:"FILE" help:"With --stream: file with the header of a signed-in user, such as Cookie: NAME=VALUE or Authorization: Bearer TOKEN; also in CHECK_CREDENTIALS."`
-	For         time.Duration `default:"40s" help:"With --stream: how long to look; more than two heartbeats."`
+	Stream string        `placeholder:"URL" help:"Open the stream at its public address, and tell whether and where bytes are held back on the way."`
+	Direct string        `placeholder:"URL" help:"With --stream: the same on the gateway itself, to compare."`
+	For    time.Duration `default:"40s" help:"With --stream: how long to look; more than two heartbeats."`
 }
 
-// credentialsVariable holds what --credentials has in a file.
-const credentialsVariable = "CHECK_CREDENTIALS"
-
 // lookAtStream opens the stream, beside it the gateway's own, and prints what it finds.
-func (k streamCheck) lookAtStream(ctx context.Context, p Process, heartbeat time.Duration) error {
-	header, err := k.credentials(p.Environ)
-	if err != nil {
-		return err
-	}
+func (k streamCheck) lookAtStream(ctx context.Context, p Process, header http.Header, heartbeat time.Duration) error {
 	addresses := []string{k.Stream}
 	if k.Direct != "" {
 		addresses = append(addresses, k.Direct)
@@ -54,34 +45,6 @@ func (k streamCheck) lookAtStream(ctx context.Context, p Process, heartbeat time
 		return err
 	}
 	return v.err()
-}
-
-// credentials are the headers to send. Errors show none of them.
-func (k streamCheck) credentials(environ []string) (http.Header, error) {
-	text, from := "", credentialsVariable
-	for _, e := range environ {
-		if name, value, _ := strings.Cut(e, "="); name == credentialsVariable {
-			text = value
-		}
-	}
-	if k.Credentials != "" {
-		content, err := os.ReadFile(k.Credentials)
-		if err != nil {
-			return nil, fmt.Errorf("--credentials: %w", err)
-		}
-		text, from = string(content), k.Credentials
-	}
-	header := http.Header{}
-	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), ":")
-		if line != "" && (!ok || (!strings.EqualFold(name, "Cookie") && !strings.EqualFold(name, "Authorization"))) {
-			return nil, fmt.Errorf("%s:%d: want a line such as Cookie: NAME=VALUE or Authorization: Bearer TOKEN", from, i+1)
-		}
-		if line != "" {
-			header.Add(name, strings.TrimSpace(value))
-		}
-	}
-	return header, nil
 }
 
 // streamTrace is what came over a stream, and when after it was asked for.
@@ -122,6 +85,7 @@ func traceStream(ctx context.Context, address string, header http.Header, length
 		return t
 	}
 	req.Header = header.Clone()
+	req.Header.Set("User-Agent", "sluice check")
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Accept-Encoding", "gzip") // as browsers do: who compresses shows it
 	client := &http.Client{

@@ -20,8 +20,7 @@ func TestCheckStream(t *testing.T) {
 		c.Compat.Heartbeat, c.Compat.MaxDuration = time.Second, 4800*time.Millisecond
 	})
 	const old, ours = "/api/stream", "/api/stream?last_event_id=0" // which ends within 4.8 s
-	cookie := "CHECK_CREDENTIALS=Cookie: access_token=" + tokenFor(t, "alice")
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		proxy    holding
 		path     string
 		finds    []string
@@ -29,20 +28,25 @@ func TestCheckStream(t *testing.T) {
 		finished string
 	}{
 		"a good one":               {holding{}, old, []string{"\nok       nothing holds the stream back\n"}, 0, ""},
-		"a good one, to the end":   {holding{}, ours, []string{"\nok       nothing", ", ended after 4."}, 0, ""},
-		"holds some bytes":         {holding{bytes: 4096, header: true, server: "nginx/1.27"}, old, []string{"\nheld     no byte came in 6.0s\n", "\nadvice   nginx: proxy_buffering off"}, 1, "held back"},
-		"holds a few":              {holding{bytes: 39, header: true}, old, []string{"\nheld     3 heartbeats arrived together, after ", "\nadvice   Switch response buffering"}, 1, "held back"},
-		"holds the header as well": {holding{bytes: untilEnd}, old, []string{"\nheld     nothing came for 6.0s, not even a header\n"}, 1, "held back"},
-		"holds until the end":      {holding{bytes: untilEnd, header: true}, ours, []string{"\nheld     the first byte came after 4.", ", directly after 0.", "\nheld     everything came with the end, after 4.", "heartbeats arrived together"}, 1, "held back"},
-		"holds all until the end":  {holding{bytes: untilEnd}, ours, []string{"\nheld     the header came after 4.", ", directly after 0."}, 1, "held back"},
+		"a good one, to the end":   {holding{}, ours, []string{"\nok       nothing", ", ended after "}, 0, ""},
+		"holds some bytes":         {holding{bytes: 4096, header: true, server: "nginx/1.27"}, old, []string{"\nheld     no byte came in 6.", "\nadvice   nginx: proxy_buffering off"}, 1, "held back"},
+		"holds a few":              {holding{bytes: 39, header: true}, old, []string{" heartbeats arrived together, after ", "\nadvice   Switch response buffering"}, 1, "held back"},
+		"holds the header as well": {holding{bytes: untilEnd}, old, []string{"\n         no answer in 6.", "\nheld     nothing came for 6.", "s, not even a header\n"}, 1, "held back"},
+		"holds until the end":      {holding{bytes: untilEnd, header: true}, ours, []string{"\nheld     the first byte came after ", ", directly after 0.", "\nheld     everything came with the end, after ", "heartbeats arrived together"}, 1, "held back"},
+		"holds all until the end":  {holding{bytes: untilEnd}, ours, []string{"\nheld     the header came after ", ", directly after 0."}, 1, "held back"},
 		"compresses":               {holding{gzips: true, header: true}, ours, []string{"\nheld     it is compressed (gzip)", "\nadvice   Do not compress"}, 1, "held back"},
-		"breaks the stream off":    {holding{cuts: 2500 * time.Millisecond}, old, []string{"\nbroken   the stream broke off after 2.", "\nadvice   Raise the time-outs"}, 1, "could not be looked at"},
-	} {
+		"breaks the stream off":    {holding{cuts: 2500 * time.Millisecond}, old, []string{"\nbroken   the stream broke off after ", "\nadvice   Raise the time-outs"}, 1, "could not be looked at"},
+	}
+	public, programs := map[string]string{}, map[string]*program{}
+	for name, c := range cases { // all at once, since each takes six seconds; each is a user of its own, who may hold long streams
+		public[name] = c.proxy.before(t, r.public.URL)
+		programs[name] = launch(t, []string{"SLUICE_CHECK_CREDENTIALS=Cookie: access_token=" + tokenFor(t, name), "SLUICE_COMPAT_HEARTBEAT=1s"},
+			"check", "--stream", public[name]+c.path, "--direct", r.public.URL+c.path, "--for", "6s")
+	}
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			public := c.proxy.before(t, r.public.URL)
-			status, stdout, stderr := execute(t, []string{cookie, "SLUICE_COMPAT_HEARTBEAT=1s"},
-				"check", "--stream", public+c.path, "--direct", r.public.URL+c.path, "--for", "6s")
+			public, status := public[name], <-programs[name].status
+			stdout, stderr := programs[name].stdout.String(), programs[name].stderr.String()
 			for _, want := range append(c.finds, "public   "+public+c.path+"\n", "\ndirect   "+r.public.URL+c.path+"\n         HTTP/1.1, header after 0.") {
 				if !strings.Contains(stdout, want) {
 					t.Errorf("no %q", want)
@@ -82,7 +86,7 @@ func TestCheckStreamWithoutAStream(t *testing.T) {
 		"/page":  `the answer is "text/html; charset=utf-8", no text/event-stream: is this the address of the stream?`,
 		"/moved": "302 Found /login",
 		"/gone":  "204 No Content: the stream is retired for this user",
-		"/other": "401 Unauthorized: sign in with --credentials or CHECK_CREDENTIALS",
+		"/other": "401 Unauthorized: sign in with --credentials or SLUICE_CHECK_CREDENTIALS",
 	} {
 		status, stdout, stderr := execute(t, nil, "check", "--stream", answers.URL+path)
 		if status != 1 || !strings.Contains(stdout, "\nbroken   "+want+"\n") || !strings.Contains(stderr, "could not be looked at") || strings.Contains(stdout, "held") {
@@ -110,7 +114,7 @@ func TestCheckStreamCredentials(t *testing.T) {
 		}
 	}
 	put("Cookie: access_token=a; b=c\nauthorization:Bearer x\r\n")
-	execute(t, []string{"CHECK_CREDENTIALS=Cookie: other"}, "check", "--stream", app.URL, "--credentials", file)
+	execute(t, []string{"SLUICE_CHECK_CREDENTIALS=Cookie: other"}, "check", "--stream", app.URL, "--credentials", file)
 	if got.Get("Cookie") != "access_token=a; b=c" || got.Get("Authorization") != "Bearer x" {
 		t.Errorf("sent %v", got)
 	}

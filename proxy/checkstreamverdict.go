@@ -61,6 +61,8 @@ func judgeStream(public streamTrace, direct []streamTrace, heartbeat time.Durati
 // trouble is why there is no stream.
 func (t streamTrace) trouble() string {
 	switch {
+	case t.err != nil && t.left:
+		return "no answer in " + brief(t.lasted)
 	case t.err != nil:
 		return t.err.Error()
 	case t.code == http.StatusUnauthorized || t.code == http.StatusForbidden:

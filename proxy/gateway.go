@@ -44,6 +44,7 @@ type Gateway struct {
 	redis  redis.UniversalClient // nil without Redis
 	feed   *feed.Feed
 	source backend.Source // the store behind guard and cache
+	limits *limited
 	pacing *pacing
 	tuning *tuning
 	bridge *compat.Bridge
@@ -70,6 +71,7 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 		config: c, log: log, metrics: newMetrics(c), began: time.Now(),
 	}
 	g.live.Store(&c)
+	g.limits = newLimited(c.Limits)
 	g.auth = g.newAuthenticator()
 	byHeader, _ := g.auth.(*auth.Header)
 	g.app = newAppProxy(app, log, trust{g.proxies(), byHeader})
@@ -109,6 +111,8 @@ func (g *Gateway) open() (err error) {
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
 		Watch:    g.feed.Watch,
 		Farewell: c.Compat.Farewell,
+		Most:     c.Limits.Streams,
+		Eager:    func(user string) bool { return g.limits.streams.take(user, time.Now()) > 0 },
 		Observer: bridgeObserver{streamMetrics{g.metrics}, g.log},
 	}
 	if g.redis != nil {

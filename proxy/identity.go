@@ -29,6 +29,17 @@ func (g *Gateway) newAuthenticator() auth.Authenticator {
 	return auth.NewJWT(o)
 }
 
+// setSecrets takes over new keys and secrets; what they replace is good for nothing
+// from then on.
+func (g *Gateway) setSecrets(c config.Auth) {
+	switch a := g.auth.(type) {
+	case *auth.JWT:
+		a.SetKeys(signingKeys(c))
+	case *auth.Header:
+		a.SetSecret([]byte(c.Secret.Value()))
+	}
+}
+
 // checkAuth looks at who is asked, besides the configuration.
 func checkAuth(ctx context.Context, c config.Config) error {
 	if err := c.CheckServe(); err != nil {

@@ -94,7 +94,7 @@ func (s *serveCommand) Run(ctx context.Context, p Process) error {
 		return err
 	}
 	follow := func(ctx context.Context, g *Gateway) {
-		(&reloader{file: s.Config, environ: p.Environ, gateway: g}).run(ctx)
+		(&reloader{file: s.Config, environ: p.Environ, gateway: g, seen: g.config, fault: fmt.Sprint(nil)}).run(ctx)
 	}
 	return runGateway(ctx, c, p.Stderr, (*Gateway).Handler, func(listeners) {}, follow)
 }

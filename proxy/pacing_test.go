@@ -106,3 +106,18 @@ type failing struct{}
 func (failing) Read(context.Context, backend.Caller, backend.Query) (backend.Page, error) {
 	return backend.Page{}, &backend.Error{Fault: backend.Unavailable}
 }
+
+// Streams read as often as clients poll.
+func TestStreamsFollowTheInterval(t *testing.T) {
+	r := newRig(t, withFlags(t, "sse", "bridge"), func(c *config.Config) {
+		c.Poll.Interval, c.Poll.Ceiling, c.Compat.OldPageDuration = time.Hour, time.Hour, 10*time.Second
+	})
+	quicker := r.gateway.config
+	quicker.Poll.Interval = time.Second
+	r.gateway.apply(quicker)
+	r.insert("alice", time.Minute, "a")
+	next := r.openStream("alice")
+	next(`"id":"a"`)
+	r.insert("alice", 0, "b")
+	next(`"id":"b"`)
+}

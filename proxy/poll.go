@@ -49,6 +49,15 @@ func (g *Gateway) poll(c *gin.Context) {
 // answerPoll returns the poll's result as metrics name it, and the items that were
 // sent.
 func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) (string, backend.Page) {
+	if wait := g.limits.polls.take(who.User, time.Now()); wait > 0 {
+		throttle(c.Writer, wait)
+		return "throttled", backend.Page{}
+	}
+	if !g.limits.reads.enter() {
+		g.shed(c.Writer)
+		return "error", backend.Page{}
+	}
+	defer g.limits.reads.leave()
 	q, err := parseQuery(c.Request.URL.RawQuery, limitsOf(g.live.Load().Poll))
 	if err != nil {
 		rec.err = err

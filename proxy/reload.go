@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 	"time"
@@ -13,21 +15,22 @@ import (
 	"sluice/proxy/config"
 )
 
-// reloadEvery is how often the configuration file is looked at. Its content is
-// compared, which works for editors that rename and for Kubernetes' links alike.
+// reloadEvery is how often the configuration is looked at.
 const reloadEvery = time.Second
 
-// reloader keeps a gateway at what its configuration file says. It reloads when the
-// file has changed, and at SIGHUP, which sees changed secret files too. A
-// configuration with anything wrong in it is refused as a whole.
+// reloader keeps a gateway at what its configuration says: when the file or one of the
+// secret files in it has changed, and at SIGHUP. What was loaded is compared, which
+// works for editors that rename and for Kubernetes' links alike. A configuration with
+// anything wrong in it is refused as a whole.
 type reloader struct {
 	file    string
 	environ []string
 	gateway *Gateway
-	seen    string
+	seen    config.Config
+	fault   string // what was wrong at the last look
 }
 
-// run follows the file until ctx ends.
+// run follows the configuration until ctx ends.
 func (r *reloader) run(ctx context.Context) {
 	hangUp := make(chan os.Signal, 1)
 	signal.Notify(hangUp, syscall.SIGHUP)
@@ -39,40 +42,31 @@ func (r *reloader) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hangUp:
-			r.seen = r.sight()
-			r.reload()
+			r.look(true)
 		case <-tick.C:
-			r.look()
+			r.look(false)
 		}
 	}
 }
 
-// look reloads if the file has changed.
-func (r *reloader) look() {
-	if now := r.sight(); now != r.seen {
-		r.seen = now
-		r.reload()
-	}
-}
-
-// sight is what a look at the file shows.
-func (r *reloader) sight() string {
-	if r.file == "" {
-		return ""
-	}
-	text, err := os.ReadFile(r.file)
-	if err != nil {
-		return err.Error()
-	}
-	return "content: " + string(text)
-}
-
-func (r *reloader) reload() {
-	g := r.gateway
+// look reloads if anything has changed, or in any case.
+func (r *reloader) look(anyway bool) {
 	c, warnings, err := config.Load(r.file, r.environ)
 	if err == nil {
 		err = c.CheckServe()
 	}
+	if err != nil {
+		c = config.Config{}
+	}
+	fault := fmt.Sprint(err)
+	if !anyway && fault == r.fault && reflect.DeepEqual(c, r.seen) {
+		return
+	}
+	r.seen, r.fault = c, fault
+	r.gateway.reload(c, warnings, err)
+}
+
+func (g *Gateway) reload(c config.Config, warnings []string, err error) {
 	if err != nil {
 		g.metrics.configReload.Set(0)
 		g.log.Error("configuration refused, the last good one stays", zap.Error(err))
@@ -93,6 +87,7 @@ func (g *Gateway) apply(c config.Config) {
 		g.live.Store(&next)
 		g.pacing.set(next.Poll)
 		g.bridge.Farewell(next.Compat.SayFarewell)
+		g.setSecrets(next.Auth)
 		g.log.Info("configuration reloaded", zap.String("changed", strings.Join(hot, ", ")))
 	}
 	if _, cold := config.Changes(g.config, c); len(cold) > 0 {

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +29,7 @@ func (r *reloads) write(content string) {
 	if err := os.WriteFile(r.file, []byte(content), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	r.look()
+	r.look(false)
 }
 
 func (r *reloads) told(message string) int { return r.logs.FilterMessage(message).Len() }
@@ -53,7 +55,7 @@ func TestTheOperatorsLever(t *testing.T) {
 	if n := r.told("configuration reloaded"); n != 3 {
 		t.Errorf("told %d times", n)
 	}
-	r.look()
+	r.look(false)
 	if n := r.told("configuration reloaded"); n != 3 {
 		t.Errorf("told again of the same")
 	}
@@ -73,7 +75,7 @@ func TestABadConfigurationIsRefusedAsAWhole(t *testing.T) {
 		}
 	}
 	os.Remove(r.file)
-	r.look()
+	r.look(false)
 	r.wantInterval("no file", 7, false)
 	if r.told(refused) != 5 {
 		t.Error("a missing file is good")
@@ -96,7 +98,7 @@ func TestChangesThatNeedARestart(t *testing.T) {
 	r.write("poll: {interval: 6s}\nlisten: localhost:1\ntune: {staleness_target: 20s}")
 	r.wantInterval("beside it", 6, false)
 	r.wantValue("poll_interval_recommended_seconds", before, 0.1)
-	r.look() // is not told again
+	r.look(false) // is not told again
 	found := r.logs.FilterMessage("these changes need a restart").All()
 	if len(found) != 1 || !strings.Contains(found[0].ContextMap()["keys"].(string), "listen") {
 		t.Errorf("told %v", found)
@@ -110,7 +112,44 @@ func TestFarewellIsReloaded(t *testing.T) {
 	next("Reload this page")
 }
 
-// A process reloads by itself, and at SIGHUP, which sees secrets in files too.
+// Who signs tokens can change its key without a restart and without signing anybody
+// out; what was signed with the old one is then refused.
+func TestKeysAreReloaded(t *testing.T) {
+	r := newReloads(t)
+	r.insert("alice", 0, "a")
+	ask := func() int { return r.get("alice", "/api/notifications").status }
+	for _, step := range []struct {
+		content string
+		want    int
+	}{
+		{"auth: {key: " + testKey + "}", http.StatusOK},
+		{"auth: {key: another key of at least 32 bytes, old_key: '" + testKey + "'}", http.StatusOK},
+		{"auth: {key: another key of at least 32 bytes}", http.StatusUnauthorized},
+	} {
+		r.environ = nil
+		r.write(strings.Replace(step.content, testKey+"}", "'"+testKey+"'}", 1))
+		if got := ask(); got != step.want {
+			t.Errorf("%s: %d", step.content, got)
+		}
+	}
+}
+
+func TestTheAdminTokenIsReloaded(t *testing.T) {
+	r := newReloads(t)
+	for _, token := range []string{"one", "two"} {
+		r.write("admin: {token: " + token + "}")
+		for _, given := range []string{"one", "two"} {
+			w, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/internal/changed", strings.NewReader(`{"user_id":"alice"}`))
+			req.Header.Set("Authorization", "Bearer "+given)
+			r.rig.gateway.AdminHandler().ServeHTTP(w, req)
+			if want := given == token; (w.Code < 300) != want {
+				t.Errorf("the token is %s, given %s: %d", token, given, w.Code)
+			}
+		}
+	}
+}
+
+// A process reloads by itself, secrets in files too, and tries again at SIGHUP.
 func TestTheProcessReloads(t *testing.T) {
 	dir := t.TempDir()
 	file, key := filepath.Join(dir, "sluice.yaml"), filepath.Join(dir, "key")
@@ -132,11 +171,11 @@ func TestTheProcessReloads(t *testing.T) {
 	put(file, conf+"poll: {interval: 7s}\n")
 	says(`"configuration reloaded"`, 1)
 	os.Remove(key)
-	hangUp(t)
 	says(`"`+refused+`"`, 1)
-	put(key, testKey+"!")
 	hangUp(t)
-	says(`"keys":"auth.key"`, 1)
+	says(`"`+refused+`"`, 2)
+	put(key, testKey+"!")
+	says(`"changed":"auth.key"`, 1)
 	if status := p.stopped(); status != 0 {
 		t.Errorf("status %d", status)
 	}

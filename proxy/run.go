@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
 )
 
 const (
@@ -57,7 +58,7 @@ func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) 
 	watched := make(chan struct{})
 	go func() { defer close(watched); g.watch(watching) }()
 	failed := make(chan error, 2)
-	go func() { failed <- public.Serve(l.public) }()
+	go func() { failed <- public.Serve(netutil.LimitListener(l.public, g.config.Limits.Connections)) }()
 	go func() { failed <- admin.Serve(l.admin) }()
 	g.log.Info("serving", zap.Stringer("listen", l.public.Addr()), zap.Stringer("admin", l.admin.Addr()))
 

@@ -17,7 +17,7 @@ import (
 func (g *Gateway) openShadow(polls, store backend.Source) {
 	g.shadow = shadow.New(shadow.Options{
 		Polls: polls, Store: store,
-		Interval: g.config.Poll.Interval, Limit: g.config.Poll.LimitDefault,
+		Interval: g.pacing.interval, Limit: g.config.Poll.LimitDefault,
 		Settle:   settling(g.config.StalenessBound(true), g.tail != nil),
 		Observer: shadowObserver{g.metrics.shadow, g.log},
 	})

@@ -15,9 +15,11 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/backend"
+	"sluice/backend/latest"
 	"sluice/compat/shadow"
 	"sluice/demo"
 	"sluice/internal/servertest"
+	"sluice/proxy/auth"
 	"sluice/proxy/config"
 	"sluice/rollout/evidence"
 )
@@ -68,14 +70,43 @@ func TestWhatTheShadowFinds(t *testing.T) {
 	}
 }
 
+// Polls of the shadow see what real polls see, and its looks pass the cache by.
+func TestWhatTheShadowReads(t *testing.T) {
+	g := newRig(t).gateway
+	if g.shadow.Polls != g.source || g.shadow.Store != g.source.(*latest.Reader).Source {
+		t.Errorf("%T and %T", g.shadow.Polls, g.shadow.Store)
+	}
+}
+
+// A gateway that ends compares nothing any more: streams are about to be cut.
+func TestTheShadowEndsFirst(t *testing.T) {
+	for name, end := range map[string]func(*Gateway) error{
+		"it drains": func(g *Gateway) error { return g.drain(&http.Server{}) },
+		"it closes": (*Gateway).Close,
+	} {
+		g := newRig(t, func(c *config.Config) { c.Drain.Grace = 0 }).gateway
+		id := auth.Identity{Caller: backend.Caller{User: "alice"}, Expires: time.Now().Add(time.Hour)}
+		g.config.Rollout.ShadowRatio = 1
+		if g.shadowed(id) == nil {
+			t.Fatalf("%s: not followed before", name)
+		}
+		if err := end(g); err != nil {
+			t.Fatal(err)
+		}
+		if g.shadowed(id) != nil {
+			t.Errorf("%s, and the shadow goes on", name)
+		}
+	}
+}
+
 // Only the app's own stream is shadowed, only of who is in the sample, and only if it
 // can be read.
 func TestWhoIsShadowed(t *testing.T) {
 	app := httptest.NewServer(legacyApp(nil))
 	t.Cleanup(app.Close)
-	zipped := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
+	zipped := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "br")
+		legacyApp(nil).ServeHTTP(w, r)
 	}))
 	t.Cleanup(zipped.Close)
 	for name, c := range map[string]struct {
@@ -137,8 +168,9 @@ func TestTheShadowTouchesNoStream(t *testing.T) {
 		}
 	}))
 	source := &hanging{}
+	second := func() time.Duration { return time.Second }
 	r.gateway.shadow = shadow.New(shadow.Options{
-		Polls: source, Store: source, Interval: time.Second, Limit: 50, Settle: time.Second,
+		Polls: source, Store: source, Interval: second, Limit: 50, Settle: time.Second,
 		Observer: shadowObserver{r.gateway.metrics.shadow, zap.NewNop()},
 	})
 	r.gateway.config.Rollout.ShadowRatio = 1

@@ -63,6 +63,7 @@ func (g *Gateway) polled(client string, p backend.Page, elapsed time.Duration) {
 		}
 	}
 	if elapsed > 0 {
+		// What it was told may be older than what is told now, once after each change.
 		g.tuning.window.Observed(now, elapsed, g.pacing.interval())
 		g.metrics.observedInterval.WithLabelValues(client).Observe(elapsed.Seconds())
 	}

@@ -202,13 +202,15 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 			return d
 		},
 	})
-	o := Options{Polls: w.cache, Store: w.store, Interval: interval, Limit: 50, Settle: settle, Observer: w.seen}
+	o := Options{Polls: w.cache, Store: w.store, Interval: always(interval), Limit: 50, Settle: settle, Observer: w.seen}
 	for _, f := range change {
 		f(&o)
 	}
 	w.shadow = New(o)
 	return w
 }
+
+func always(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 
 // tab opens a stream, whose beginning is over when it returns.
 func (w *world) tab() *Stream {

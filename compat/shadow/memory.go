@@ -69,10 +69,9 @@ func (m *memory) streamed(i item, now time.Time) (ahead bool) {
 // have shown the item if it had been there.
 func (m *memory) polled(i item, now, unseen time.Time) {
 	r := m.at(i)
-	if r == nil || r.judged || !r.polled.IsZero() {
-		return
+	if r != nil && r.polled.IsZero() {
+		r.polled, r.unseen = now, unseen
 	}
-	r.polled, r.unseen = now, unseen
 }
 
 // at is the record of an item, a new one if need be; nil if it is too old to be

@@ -58,7 +58,7 @@ func (p *poller) run(ctx context.Context) {
 				p.memory.giveUp(StreamEnded)
 				return
 			}
-			next.Reset(p.Interval)
+			next.Reset(p.Interval())
 		}
 	}
 }

@@ -66,10 +66,10 @@ import (
 
 // Options of a Shadow. All durations are positive.
 type Options struct {
-	Polls    backend.Source // what real polls read
-	Store    backend.Source // the same past the cache, which looks must not refresh
-	Interval time.Duration  // between two polls
-	Limit    int            // items in a page
+	Polls    backend.Source       // what real polls read
+	Store    backend.Source       // the same past the cache, which looks must not refresh
+	Interval func() time.Duration // between two polls; it may change
+	Limit    int                  // items in a page
 	// Settle is how long one side may be behind the other. It must be longer than
 	// polls may hide an item by design.
 	Settle   time.Duration

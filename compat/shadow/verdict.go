@@ -33,7 +33,7 @@ func (p *poller) judge(ctx context.Context, began time.Time, polled bool) {
 
 // wait leaves an item for a later verdict, unless it has waited long enough.
 func (p *poller) wait(r *record, why Reason) {
-	if time.Since(r.delivered()) > 2*(p.Settle+p.Interval) {
+	if time.Since(r.delivered()) > 2*(p.Settle+p.Interval()) {
 		p.memory.close(r, why)
 	}
 }

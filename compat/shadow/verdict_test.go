@@ -79,6 +79,36 @@ func TestALookIsBounded(t *testing.T) {
 	}
 }
 
+// There is one look for what the stream delivers first, and none for what is known.
+func TestLooksAreFew(t *testing.T) {
+	looks := 0
+	inWorld(t, func(w *world) {
+		w.add(time.Minute, "known")
+		s := w.tab()
+		w.deliver(s, "known")
+		w.add(0, "polled")
+		w.pass(interval)
+		w.deliver(s, "polled", "known")
+		w.deliver(s, "polled")
+		if looks > 0 {
+			t.Errorf("%d looks for what polls have delivered", looks)
+		}
+		w.add(0, "new")
+		w.deliver(s, "new")
+		w.deliver(s, "new")
+		w.settled()
+		if w.want(2); looks != 1 {
+			t.Errorf("%d looks for one item", looks)
+		}
+	}, func(o *Options) {
+		store := o.Store
+		o.Store = answers(func(q backend.Query) (backend.Page, error) {
+			looks++
+			return store.Read(context.Background(), alice, q)
+		})
+	})
+}
+
 // Among so many items one look sees but the oldest, and the next ones the others.
 func TestLooksGoOn(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -15,12 +15,13 @@ import (
 
 // Deployment is what is looked at.
 type Deployment struct {
-	URL      string // the public address, as browsers have it; no slash at its end
-	Cookie   string // the name of the cookie that carries the token
-	Token    string // of a user who is signed in; empty: what needs one cannot be told
-	Admin    string // URL of a gateway's admin listener; empty: none
-	Page     string // path of a page that shows notifications; empty: none is looked at
-	Pipeline string // path and query of a pipeline's stream that is under way; empty: none
+	URL string // the public address, as browsers have it; no slash at its end
+	// Credentials are the header of a user who is signed in; without, what needs one
+	// cannot be told.
+	Credentials http.Header
+	Admin       string // URL of a gateway's admin listener; empty: none
+	Page        string // path of a page that shows notifications; empty: none is looked at
+	Pipeline    string // path and query of a pipeline's stream that is under way; empty: none
 }
 
 // Verdict is what has been found of a point.
@@ -140,8 +141,8 @@ func Verify(ctx context.Context, d Deployment) Report {
 // shall not count.
 func (v *visit) begin(ctx context.Context) {
 	v.scrape(ctx)
-	v.sluice, v.transport = v.ask(ctx, "/_sluice/config", v.Token).config()
-	if v.Token != "" {
-		v.first = v.ask(ctx, "/api/notifications?limit=2", v.Token)
+	v.sluice, v.transport = v.ask(ctx, "/_sluice/config", v.Credentials).config()
+	if len(v.Credentials) > 0 {
+		v.first = v.ask(ctx, "/api/notifications?limit=2", v.Credentials)
 	}
 }

@@ -152,9 +152,9 @@ func TestOtherVerdicts(t *testing.T) {
 		want   Verdict
 		found  string
 	}{
-		"no token":             {nil, func(d *Deployment) { d.Token = "" }, "endpoint", Unknown, "no credential"},
-		"no token, no stream":  {nil, func(d *Deployment) { d.Token = "" }, "old stream", Unknown, "no credential"},
-		"no token, no page":    {nil, func(d *Deployment) { d.Token = "" }, "page", Unknown, "no credential"},
+		"nobody":               {nil, func(d *Deployment) { d.Credentials = nil }, "endpoint", Unknown, "no credential"},
+		"nobody, no stream":    {nil, func(d *Deployment) { d.Credentials = nil }, "old stream", Unknown, "no credential"},
+		"nobody, no page":      {nil, func(d *Deployment) { d.Credentials = nil }, "page", Unknown, "no credential"},
 		"no page":              {nil, func(d *Deployment) { d.Page = "" }, "page", Unknown, "no page is named"},
 		"no page, but script":  {nil, func(d *Deployment) { d.Page = "" }, "client script", OK, "/_sluice/client.js is sluice-client"},
 		"no pipeline":          {nil, func(d *Deployment) { d.Pipeline = "" }, "pipelines", Unknown, "without a credential /api/pipelines/stream answers 401"},
@@ -176,8 +176,8 @@ func TestOtherVerdicts(t *testing.T) {
 		"nobody has polled":    {deployment{"/metrics": metrics(`{client="sluice",result="empty"} 2000`, `{client="sluice",result="empty"} 0`)}, nil, "browsers poll", OK, "3 polls"},
 		"no rollout":           {deployment{"/rollout": status(404)}, nil, "everybody polls", Unknown, "this user is on poll"},
 		"bridged":              {deployment{"/api/stream": signedIn(says("text/event-stream", ": bridge\nretry: 1000\n\n"))}, nil, "old stream", OK, "bridged"},
-		"no token, but Sluice": {nil, func(d *Deployment) { d.Token = "" }, "everybody polls", OK, "completed at weight 100"},
-		"a rollout elsewhere":  {nil, func(d *Deployment) { d.Token, d.Admin = "", "" }, "everybody polls", Unknown, "an unknown side"},
+		"nobody, but Sluice":   {nil, func(d *Deployment) { d.Credentials = nil }, "everybody polls", OK, "completed at weight 100"},
+		"a rollout elsewhere":  {nil, func(d *Deployment) { d.Credentials, d.Admin = nil, "" }, "everybody polls", Unknown, "an unknown side"},
 		"gone":                 {deployment{"/api/stream": status(404)}, nil, "old stream", OK, "gone: 404"},
 		"gone for good":        {deployment{"/api/stream": status(410)}, nil, "old stream", OK, "gone: 410"},
 		"the drop-in":          {deployment{"/dashboard": says("text/html", `<script src="/_sluice/eventsource.js"></script>`+old)}, nil, "page", OK, "by which it polls"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -22,11 +23,11 @@ type answer struct {
 // largest is how much of an answer is read.
 const largest = 4 << 20
 
-// ask gets a path. A token makes it a user's.
-func (v *visit) ask(ctx context.Context, path, token string) answer {
+// ask gets a path. Credentials make it a user's.
+func (v *visit) ask(ctx context.Context, path string, credentials http.Header) answer {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	resp, err := v.open(ctx, path, token)
+	resp, err := v.open(ctx, path, credentials)
 	if err != nil {
 		return answer{err: err}
 	}
@@ -36,14 +37,12 @@ func (v *visit) ask(ctx context.Context, path, token string) answer {
 }
 
 // open is ask for an answer that goes on. headers are names and values in turn.
-func (v *visit) open(ctx context.Context, path, token string, headers ...string) (*http.Response, error) {
+func (v *visit) open(ctx context.Context, path string, credentials http.Header, headers ...string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.URL+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	if token != "" {
-		req.AddCookie(&http.Cookie{Name: v.Cookie, Value: token})
-	}
+	maps.Copy(req.Header, credentials)
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}

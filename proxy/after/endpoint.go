@@ -10,13 +10,13 @@ import (
 )
 
 const (
-	needToken = "put the token of a user who is signed in into SLUICE_CHECK_TOKEN or --token-file"
+	needToken = "put the header of a user who is signed in into SLUICE_CHECK_CREDENTIALS or the file of --credentials"
 	broken    = "put the endpoint right first"
 )
 
 // readable says that the endpoint answered, which most points need.
 func (v *visit) readable() (page, *finding) {
-	if v.Token == "" {
+	if len(v.Credentials) == 0 {
 		f := unknown(needToken, "no credential")
 		return page{}, &f
 	}
@@ -31,7 +31,7 @@ func (v *visit) readable() (page, *finding) {
 // endpoint: it answers a user with the newest notifications, newest first, and no
 // cache keeps that.
 func (v *visit) endpoint(context.Context) finding {
-	if v.Token == "" {
+	if len(v.Credentials) == 0 {
 		return unknown(needToken, "no credential")
 	}
 	p, wrong := v.first.page()
@@ -83,7 +83,7 @@ func (v *visit) newer(ctx context.Context) finding {
 
 // after asks for what comes after a place, by id.
 func (v *visit) after(ctx context.Context, place string) (ids map[string]bool, wrong string) {
-	p, wrong := v.ask(ctx, "/api/notifications?limit=100&after_id="+url.QueryEscape(place), v.Token).page()
+	p, wrong := v.ask(ctx, "/api/notifications?limit=100&after_id="+url.QueryEscape(place), v.Credentials).page()
 	if wrong != "" {
 		return nil, wrong
 	}
@@ -100,7 +100,7 @@ func (v *visit) limits(ctx context.Context) finding {
 		return *none
 	}
 	for _, limit := range []int{1, 0, -5, 100_000} {
-		p, wrong := v.ask(ctx, fmt.Sprint("/api/notifications?limit=", limit), v.Token).page()
+		p, wrong := v.ask(ctx, fmt.Sprint("/api/notifications?limit=", limit), v.Credentials).page()
 		if wrong != "" {
 			return failed("clamp limit to 1..100", "limit=%d: %s", limit, wrong)
 		}
@@ -108,7 +108,7 @@ func (v *visit) limits(ctx context.Context) finding {
 			return failed("clamp limit to 1..100", "limit=%d brought %d notifications", limit, n)
 		}
 	}
-	if a := v.ask(ctx, "/api/notifications?limit=many", v.Token); a.err != nil || a.status != http.StatusUnprocessableEntity {
+	if a := v.ask(ctx, "/api/notifications?limit=many", v.Credentials); a.err != nil || a.status != http.StatusUnprocessableEntity {
 		return failed("answer 422 to a limit that is no number", "limit=many: %s", a.says())
 	}
 	return ok("clamped to 1..100; what is no number is 422")
@@ -116,7 +116,7 @@ func (v *visit) limits(ctx context.Context) finding {
 
 // unauthorized: without a credential it is 401, at which clients stop.
 func (v *visit) unauthorized(ctx context.Context) finding {
-	a := v.ask(ctx, "/api/notifications?limit=1", "")
+	a := v.ask(ctx, "/api/notifications?limit=1", nil)
 	if a.err != nil || a.status != http.StatusUnauthorized {
 		return failed("answer 401 to who is not signed in: at everything else clients ask again and again", "without a credential: %s", a.says())
 	}
@@ -133,7 +133,7 @@ func (v *visit) stateless(ctx context.Context) finding {
 	if v.first.header.Get("Set-Cookie") != "" {
 		return failed(do, "a poll sets a cookie")
 	}
-	again := v.ask(ctx, "/api/notifications?limit=2", v.Token)
+	again := v.ask(ctx, "/api/notifications?limit=2", v.Credentials)
 	q, wrong := again.page()
 	switch {
 	case wrong != "" || again.header.Get("Set-Cookie") != "":

@@ -112,7 +112,7 @@ func (d deployment) start(t *testing.T) Deployment {
 	}
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return Deployment{URL: server.URL, Cookie: "session", Token: token, Admin: server.URL, Page: "/dashboard", Pipeline: "/api/pipelines/stream?job_id=7"}
+	return Deployment{URL: server.URL, Credentials: http.Header{"Cookie": {"session=" + token}}, Admin: server.URL, Page: "/dashboard", Pipeline: "/api/pipelines/stream?job_id=7"}
 }
 
 // point is one of a report.

@@ -24,10 +24,10 @@ func (v *visit) look(ctx context.Context) (html string, none *finding) {
 	switch {
 	case v.Page == "":
 		f = unknown("--page names the path of a page that shows notifications", "no page is named")
-	case v.Token == "":
+	case len(v.Credentials) == 0:
 		f = unknown(needToken, "no credential")
 	default:
-		a := v.ask(ctx, v.Page, v.Token)
+		a := v.ask(ctx, v.Page, v.Credentials)
 		if a.err != nil || a.status != http.StatusOK || media(a.header) != "text/html" {
 			f = failed("name a page that this user may see", "%s answers %s, %s", v.Page, a.says(), media(a.header))
 			break
@@ -63,7 +63,7 @@ func (v *visit) script(ctx context.Context) finding {
 			path = tag[1]
 		}
 	}
-	a := v.ask(ctx, path, "")
+	a := v.ask(ctx, path, nil)
 	switch {
 	case a.err != nil || a.status != http.StatusOK:
 		return failed("serve it there: client.js of Sluice, or of the npm package sluice-client", "%s answers %s", path, a.says())

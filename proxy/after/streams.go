@@ -12,7 +12,7 @@ import (
 func (v *visit) eventStream(ctx context.Context, path string) (a answer, line string, took time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	resp, err := v.open(ctx, path, v.Token, "Accept", "text/event-stream", "Sluice-Client", "check")
+	resp, err := v.open(ctx, path, v.Credentials, "Accept", "text/event-stream", "Sluice-Client", "check")
 	if err != nil {
 		return answer{err: err}, "", 0
 	}
@@ -49,8 +49,8 @@ func (v *visit) stream(ctx context.Context) finding {
 // pipelines: the other stream goes on as it was.
 func (v *visit) pipelines(ctx context.Context) finding {
 	const path = "/api/pipelines/stream"
-	if v.Pipeline == "" || v.Token == "" {
-		a := v.ask(ctx, path, "")
+	if v.Pipeline == "" || len(v.Credentials) == 0 {
+		a := v.ask(ctx, path, nil)
 		return unknown("start a job, and name its stream with --pipeline "+path+"?job_id=…", "no job's stream is named; without a credential %s answers %s", path, a.says())
 	}
 	a, line, took := v.eventStream(ctx, v.Pipeline)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/textproto"
+	"sync/atomic"
 	"time"
 
 	"sluice/backend"
@@ -25,13 +26,25 @@ type HeaderOptions struct {
 // Both are needed: that the request comes from a trusted address, and the secret.
 type Header struct {
 	options HeaderOptions
-	secret  [sha256.Size]byte
+	secret  atomic.Pointer[[sha256.Size]byte] // nil: nobody is believed
 }
 
 // NewHeader prepares to believe.
 func NewHeader(o HeaderOptions) *Header {
 	o.Name = textproto.CanonicalMIMEHeaderKey(o.Name)
-	return &Header{o, sha256.Sum256(o.Secret)}
+	h := &Header{options: o}
+	h.SetSecret(o.Secret)
+	return h
+}
+
+// SetSecret replaces the secret, without a restart.
+func (h *Header) SetSecret(secret []byte) {
+	if len(secret) == 0 {
+		h.secret.Store(nil)
+		return
+	}
+	sum := sha256.Sum256(secret)
+	h.secret.Store(&sum)
 }
 
 // Authenticate implements Authenticator.
@@ -58,11 +71,12 @@ func (h *Header) trust(r *http.Request) error {
 	if !h.options.Proxies.Sent(r) {
 		return errors.New("the request comes from no address in trusted_proxies")
 	}
-	if len(h.options.Secret) == 0 {
+	secret := h.secret.Load()
+	if secret == nil {
 		return errors.New("there is no secret")
 	}
 	given := sha256.Sum256([]byte(r.Header.Get(SecretHeader)))
-	if subtle.ConstantTimeCompare(given[:], h.secret[:]) != 1 {
+	if subtle.ConstantTimeCompare(given[:], secret[:]) != 1 {
 		return errors.New(SecretHeader + " is missing or wrong")
 	}
 	return nil

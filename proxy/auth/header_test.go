@@ -57,6 +57,19 @@ func TestHeaderWithoutASecretBelievesNobody(t *testing.T) {
 	}
 }
 
+func TestTheSecretChangesWithoutARestart(t *testing.T) {
+	h := believing()
+	r := from("10.1.2.3:4", http.Header{"X-User-Id": {"alice"}, "Sluice-Secret": {shared}})
+	h.SetSecret([]byte("another secret"))
+	if _, err := h.Authenticate(r); err == nil {
+		t.Error("the old secret still counts")
+	}
+	r.Header.Set(SecretHeader, "another secret")
+	if _, err := h.Authenticate(r); err != nil {
+		t.Errorf("the new one does not: %v", err)
+	}
+}
+
 // The app trusts what comes from Sluice, so nobody else may send it.
 func TestHeaderIsCleaned(t *testing.T) {
 	all := func(secret string) http.Header {

@@ -10,14 +10,14 @@ func TestChanges(t *testing.T) {
 	from := mustLoad(t, "auth: {key: a-key}")
 	to := mustLoad(t, "listen: localhost:0\nauth: {key: another}\npoll: {interval: 7s, paused: true}\ntune: {quantile: 0.9, staleness_target: 20s}\nlog: {level: info}")
 	hot, cold := Changes(from, to)
-	if want := []string{"poll.interval", "poll.paused", "tune.quantile"}; !slices.Equal(hot, want) {
+	if want := []string{"auth.key", "poll.interval", "poll.paused", "tune.quantile"}; !slices.Equal(hot, want) {
 		t.Errorf("hot: %v", hot)
 	}
-	if want := []string{"listen", "auth.key", "tune.staleness_target"}; !slices.Equal(cold, want) {
+	if want := []string{"listen", "tune.staleness_target"}; !slices.Equal(cold, want) {
 		t.Errorf("cold: %v", cold)
 	}
 	got := Reload(from, to)
-	if got.Poll.Interval != 7*time.Second || !got.Poll.Paused || got.Tune.Quantile != 0.9 || got.Listen != from.Listen || got.Auth.Key.Value() != "a-key" {
+	if got.Poll.Interval != 7*time.Second || !got.Poll.Paused || got.Tune.Quantile != 0.9 || got.Listen != from.Listen || got.Auth.Key.Value() != "another" {
 		t.Errorf("reloaded: %+v", got)
 	}
 	if hot, cold := Changes(from, mustLoad(t, "auth: {key: a-key}")); hot != nil || cold != nil {

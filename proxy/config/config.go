@@ -29,6 +29,7 @@ type Config struct {
 	Redis          Redis    `key:"redis"`
 	Auth           Auth     `key:"auth"`
 	Poll           Poll     `key:"poll"`
+	Limits         Limits   `key:"limits"`
 	Tune           Tune     `key:"tune"`
 	Cache          Cache    `key:"cache"`
 	Compat         Compat   `key:"compat"`
@@ -40,7 +41,7 @@ type Config struct {
 // Admin is the listener for operators.
 type Admin struct {
 	Listen string `key:"listen" default:"127.0.0.1:8081" check:"address" doc:"Admin listener, host:port; not the public one."`
-	Token  Secret `key:"token" default:"" file:"true" doc:"Bearer token for admin requests that change something. Empty: they are refused."`
+	Token  Secret `key:"token" default:"" file:"true" hot:"true" doc:"Bearer token for admin requests that change something. Empty: they are refused."`
 }
 
 // Upstream is the app behind Sluice.
@@ -67,14 +68,14 @@ type Auth struct {
 	Cookie     string   `key:"cookie" default:"access_token" check:"cookie-name" doc:"Cookie that carries the token; without it, the Authorization header is read."`
 	Claim      string   `key:"claim" default:"user_id" check:"present" doc:"Claim that names the user."`
 	Algorithms []string `key:"algorithms" default:"HS256" allowed:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Signature algorithms a token may use. Those that begin with HS go by auth.key, the others by auth.jwks_url."`
-	Key        Secret   `key:"key" default:"" file:"true" doc:"The app's signing key; should have at least 32 bytes."`
-	OldKey     Secret   `key:"old_key" default:"" file:"true" doc:"A key before auth.key, whose tokens are still good while keys change."`
+	Key        Secret   `key:"key" default:"" file:"true" hot:"true" doc:"The app's signing key; should have at least 32 bytes."`
+	OldKey     Secret   `key:"old_key" default:"" file:"true" hot:"true" doc:"A key before auth.key, whose tokens are still good while keys change."`
 	JWKSURL    string   `key:"jwks_url" default:"" check:"url" doc:"Where the public keys of tokens are published (RFC 7517). Read every 5 minutes, and when a token names a new key."`
 	Audience   string   `key:"audience" default:"" doc:"The aud a token must name. Empty: not checked."`
 	Issuer     string   `key:"issuer" default:"" doc:"The iss a token must name. Empty: not checked."`
 	ForwardURL string   `key:"forward_url" default:"/auth/me" check:"path-or-url" doc:"Mode forward: what is asked with the credential alone, on the app or elsewhere. It answers 200 {\"user_id\":\"...\"}, 401 or 403; believed for 10s."`
 	Header     string   `key:"header" default:"X-User-Id" check:"header-name" doc:"Mode header: what names the user, from trusted_proxies."`
-	Secret     Secret   `key:"secret" default:"" file:"true" doc:"Mode header: what they send besides, as Sluice-Secret. Needed; at least 16 bytes."`
+	Secret     Secret   `key:"secret" default:"" file:"true" hot:"true" doc:"Mode header: what they send besides, as Sluice-Secret. Needed; at least 16 bytes."`
 }
 
 // Poll is what pollers are told. Intervals reach clients in whole seconds.
@@ -91,6 +92,18 @@ type Tune struct {
 	StalenessTarget time.Duration `key:"staleness_target" default:"10s" range:"1s..1h" doc:"How stale an item may be when it reaches a client that polls."`
 	Quantile        float64       `key:"quantile" default:"0.95" range:"0.5..0.999" hot:"true" doc:"The share of items that tune.staleness_target is for."`
 	PollBudget      float64       `key:"poll_budget" default:"0" range:"0..1000000" hot:"true" doc:"How many polls a second one gateway may get. 0: as many as there are."`
+}
+
+// Limits keep one user, or all of them, from taking more than there is. The rates are above what twelve tabs do that poll
+// every second, each for itself.
+type Limits struct {
+	PollRate    float64 `key:"poll_rate" default:"20" range:"0..1000" doc:"Polls a second that each user has on one gateway; more are answered 429. 0: no limit."`
+	PollBurst   int     `key:"poll_burst" default:"100" range:"1..10000" doc:"Polls a user may make at once."`
+	StreamRate  float64 `key:"stream_rate" default:"1" range:"0..1000" doc:"Bridged streams a second that each user may open on one gateway; who opens more is asked to come back later, and never refused. 0: no limit."`
+	StreamBurst int     `key:"stream_burst" default:"30" range:"1..10000" doc:"Streams a user may open at once."`
+	Polls       int     `key:"polls" default:"2048" range:"1..1000000" doc:"Polls under way at a time; more are answered 503 at once, so that these are answered in time."`
+	Streams     int     `key:"streams" default:"20000" range:"1..1000000" doc:"Bridged streams open at a time, about 30 KB each; further ones end within a second, and their readers are asked to come back later."`
+	Connections int     `key:"connections" default:"50000" range:"1..1000000" doc:"Connections to the public listener; more wait until one closes. The admin listener has its own."`
 }
 
 // Cache is the cache of each user's latest id.

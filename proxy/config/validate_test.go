@@ -26,6 +26,8 @@ func TestValues(t *testing.T) {
 		{"poll.limit_default", "1 100", "0 101 -1 5.0"},
 		{"poll.limit_max", "50 100", "0 101 1000"},
 		{"cache.staleness_bound", "auto 0 0s 1ms 10m", "10m1s -1s -1ns 30 never"},
+		{"limits.poll_rate", "0 0.1 1000", "-1 1001 x NaN"},
+		{"limits.polls", "1 1000000", "0 -1 1.5"},
 		{"cache.audit_ratio", "0 1 1000000", "-1 1000001 x"},
 		{"compat.max_duration", "1s 5m", "0 999ms 301s"},
 		{"compat.old_page_duration", "1s 300s", "999ms 301s"},
