@@ -41,7 +41,7 @@ func overview() *board {
 		query{`sum by (transport) (rate(sluice_notifications_delivered_total{@}[@]))`, "{{transport}}"}), "poll", "bridge"), true).Max(1))
 	b.WithPanel(coloured(graph("Items", items, "Items delivered, repeats included, and those for clients that had been away.",
 		query{`sum by (transport) (rate(sluice_notifications_delivered_total{@}[@]))`, "{{transport}}"},
-		query{`sum(rate(sluice_catchup_items_total{@}[@]))`, "catch-up"}), "poll", "bridge"))
+		query{`sum(rate(sluice_catchup_items_total{@}[@]))`, "catch-up"}), "poll", "bridge", "catch-up"))
 
 	b.row("The app's data")
 	b.WithPanel(wide(stacked(coloured(graph("Reads by outcome", perSecond, "Reads of the app's data, its database or its endpoint. Anything but ok fails somebody's poll, unless it is canceled.",
