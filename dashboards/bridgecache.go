@@ -21,7 +21,7 @@ func bridgeAndCache() *board {
 	b.WithPanel(graph("Streams", count, "Bridged streams now open, by gateway.", query{`sum by (instance) (sluice_compat_streams{@})`, "{{instance}}"}))
 	b.WithPanel(stacked(graph("Ends by reason", events, "Why streams ended: bounded at their time, gone with their reader, drained by a shutdown, expired with the credential.",
 		query{`sum by (reason) (rate(sluice_compat_stream_closes_total{@}[@]))`, "{{reason}}"}), false))
-	b.WithPanel(target(graph("Alarms of old pages", times, "Ends of an old page's stream an hour, the app's or the bridge's. Each is an error that its user sees.",
+	b.WithPanel(target(graph("Alarms of old pages", times, "Ends of an old page's stream an hour, the app's or the bridge's. Each is an error that its user sees. Few pages that end together make it jump; the alert looks at 15 minutes.",
 		query{alarms, "an hour and page"}), step{AlarmTarget, "red"}))
 
 	b.row("On the way to the browser")

@@ -39,9 +39,9 @@ func overview() *board {
 		quantiles(staleness)...), "p50", "p95", "p99"), step{StalenessTarget, "red"}))
 	b.WithPanel(stacked(coloured(graph("Share by transport", ratio, "How delivered items reached their users: by polls, or over the bridged stream. What the app's own stream delivers passes through and is not counted.",
 		query{`sum by (transport) (rate(sluice_notifications_delivered_total{@}[@]))`, "{{transport}}"}), "poll", "bridge"), true).Max(1))
-	b.WithPanel(graph("Items", items, "Items delivered, repeats included, and those for clients that had been away.",
+	b.WithPanel(coloured(graph("Items", items, "Items delivered, repeats included, and those for clients that had been away.",
 		query{`sum by (transport) (rate(sluice_notifications_delivered_total{@}[@]))`, "{{transport}}"},
-		query{`sum(rate(sluice_catchup_items_total{@}[@]))`, "catch-up"}))
+		query{`sum(rate(sluice_catchup_items_total{@}[@]))`, "catch-up"}), "poll", "bridge", "catch-up"))
 
 	b.row("The app's data")
 	b.WithPanel(wide(stacked(coloured(graph("Reads by outcome", perSecond, "Reads of the app's data, its database or its endpoint. Anything but ok fails somebody's poll, unless it is canceled.",

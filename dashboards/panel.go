@@ -31,7 +31,7 @@ const (
 var colours = map[string]string{
 	"poll": "blue", "bridge": "orange", "items": "blue", "empty": "light-blue", "reset": "purple", "throttled": "yellow", "refused": "super-light-orange", "error": "red",
 	"p50": "light-green", "p95": "yellow", "p99": "red", "hit": "green", "absent": "blue", "differs": "purple", "stale": "yellow", "failed": "red", "late": "yellow", "gap": "red",
-	"observed": "blue", "advised": "green", "recommended": "yellow", "minimum": "red", "maximum": "red", "value": "blue",
+	"catch-up": "purple", "observed": "blue", "advised": "green", "recommended": "yellow", "minimum": "red", "maximum": "red", "value": "blue",
 	"ok": "green", "unavailable": "red", "too_late": "orange", "bad_answer": "purple", "missed": "red", "extra": "yellow",
 	"completed": "green", "paused": "yellow", "aborted": "red",
 }
