@@ -28,7 +28,7 @@ func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
 		panic(err) // only an unknown level is refused
 	}
 	return &httputil.ReverseProxy{
-		Transport: &http.Transport{
+		Transport: announcing{&http.Transport{
 			// No proxy from the environment, no compression of our own.
 			DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			DisableCompression:    true,
@@ -37,7 +37,7 @@ func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
 			IdleConnTimeout:       90 * time.Second,
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
-		},
+		}},
 		FlushInterval: -1, // as soon as the app flushes
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			rewrite(pr, app)
@@ -47,6 +47,26 @@ func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
 		ErrorHandler:   appFailed,
 		ErrorLog:       errorLog,
 	}
+}
+
+// announcing keeps the trailers that the answer to a HEAD announces: net/http leaves
+// them in the header, from which ReverseProxy removes them.
+type announcing struct{ http.RoundTripper }
+
+func (a announcing) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := a.RoundTripper.RoundTrip(r)
+	if err != nil || r.Method != http.MethodHead {
+		return resp, err
+	}
+	for _, line := range resp.Header["Trailer"] {
+		if resp.Trailer == nil {
+			resp.Trailer = http.Header{}
+		}
+		for name := range strings.SplitSeq(line, ",") {
+			resp.Trailer[http.CanonicalHeaderKey(strings.TrimSpace(name))] = nil
+		}
+	}
+	return resp, nil
 }
 
 // asSent sends the app's header as it is: net/http shall not add what the app

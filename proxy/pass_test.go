@@ -96,6 +96,9 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	for _, name := range []string{"Connection", "Keep-Alive", "X-Forwarded-For"} {
 		h.Del(name)
 	}
+	if r.ContentLength == 0 {
+		h.Del("Content-Length") // "no body" can be said in two ways (RFC 9110, section 8.6)
+	}
 	json.NewEncoder(w).Encode(map[string]any{
 		"method": r.Method, "target": r.RequestURI, "host": r.Host, "header": h, "trailer": r.Trailer,
 		"length": r.ContentLength, "body": string(body), "error": err,
@@ -116,6 +119,7 @@ func passed(t *testing.T) map[string]string {
 	chunks := "5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\n\r\n"
 	all := map[string]string{
 		"HEAD": as("HEAD"), "OPTIONS": as("OPTIONS"), "DELETE": as("DELETE"), "PROPFIND": as("PROPFIND"), "TRACE": as("TRACE"),
+		"HEAD of trailers":   raw("", "HEAD /trailers HTTP/1.1", "Host: app.test"),
 		"HEAD of a file":     raw("", "HEAD /file HTTP/1.1", "Host: app.test"),
 		"HEAD of a poll":     raw("", "HEAD /api/notifications HTTP/1.1", "Host: app.test", signedIn),
 		"POST":               post("/x", "a=1&b=2", "Content-Length: 7", "Content-Type: application/x-www-form-urlencoded"),
