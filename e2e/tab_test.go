@@ -37,6 +37,10 @@ type tab struct {
 // remembered is how many ids a page keeps to remove repeats, as the legacy page does.
 const remembered = 200
 
+// asksEvery is when a new page on the stream asks whether to poll again: client.js does
+// so every minute.
+const asksEvery = 4 * time.Second
+
 // show takes one item.
 func (b *tab) show(id string) {
 	b.mu.Lock()
@@ -97,7 +101,14 @@ func (b *tab) poll(ctx context.Context) (wait time.Duration, err error) {
 		return 0, err
 	}
 	defer resp.Body.Close()
+	transport := resp.Header.Get("Sluice-Transport")
 	if resp.StatusCode != http.StatusOK {
+		if transport == "sse" && b.place != "" {
+			b.turn(transport)
+			if b.hold(ctx, "/api/stream?last_event_id="+url.QueryEscape(b.place)) == nil {
+				return 0, nil
+			}
+		}
 		return seconds(resp.Header.Get("Retry-After")), fmt.Errorf("%s: %s", b.user, resp.Status)
 	}
 	var p struct {
@@ -111,7 +122,6 @@ func (b *tab) poll(ctx context.Context) (wait time.Duration, err error) {
 	for i := len(p.Notifications) - 1; i >= 0; i-- {
 		b.show(p.Notifications[i].ID)
 	}
-	transport := resp.Header.Get("Sluice-Transport")
 	b.answered(p.Cursor, transport)
 	switch {
 	case p.More:
@@ -125,20 +135,30 @@ func (b *tab) poll(ctx context.Context) (wait time.Duration, err error) {
 }
 
 func (b *tab) answered(cursor, transport string) {
+	b.turn(transport)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if cursor != "" {
 		b.place = cursor
 	}
-	now := time.Now()
+	b.knew, b.ready = time.Now(), true
+}
+
+func (b *tab) turn(transport string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if transport != b.transport {
-		b.transport, b.switched = transport, now
+		b.transport, b.switched = transport, time.Now()
 	}
-	b.knew, b.ready = now, true
 }
 
 // hold reads a stream to its end. It returns nil if the stream was there at all.
 func (b *tab) hold(ctx context.Context, target string) error {
+	if !b.old {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, asksEvery)
+		defer cancel()
+	}
 	resp, err := b.get(ctx, target)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ type receiver struct {
 	*webhook
 	logs   *observer.ObservedLogs
 	began  time.Time
+	mu     sync.Mutex
 	heard  []string // the version of each request, and when it came
 	answer func(try int, w http.ResponseWriter, r *http.Request)
 }
@@ -46,17 +48,22 @@ func newReceiver(answer func(try int, w http.ResponseWriter, r *http.Request)) (
 func (rec *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var e control.Entry
 	body, _ := io.ReadAll(r.Body)
+	rec.mu.Lock()
 	if err := json.Unmarshal(body, &e); err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
 		rec.heard = append(rec.heard, fmt.Sprintf("%s %s: %v", r.Method, body, err))
 	}
 	rec.heard = append(rec.heard, fmt.Sprintf("%d after %s", e.Version, time.Since(rec.began)))
-	rec.answer(len(rec.heard), w, r)
+	try := len(rec.heard)
+	rec.mu.Unlock()
+	rec.answer(try, w, r)
 }
 
 func (rec *receiver) wants(t *testing.T, want ...string) {
 	t.Helper()
 	time.Sleep(time.Hour)
 	synctest.Wait()
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
 	if !slices.Equal(rec.heard, want) {
 		t.Errorf("heard %q, want %q", rec.heard, want)
 	}
