@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -96,4 +98,38 @@ func TestHandOverFromPassThrough(t *testing.T) {
 		got := strings.Join(ids, " ") // newest first
 		return got == "c b"
 	})
+}
+
+// A rollback works while Sluice cannot read notifications, which may be the reason for
+// it: polls say so although they fail, and the app's own stream is passed on to our
+// client too. When they can be read again, its place counts again.
+func TestTheWayBackNeedsNoStore(t *testing.T) {
+	r := newRig(t, withFlags(t, "sse", "upstream"))
+	r.insert("alice", time.Minute, "a")
+	place := r.get("alice", "/api/notifications", "Sluice-Client: 0.1.0").page(t).Cursor
+	stream := func() string {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		resp := r.open(ctx, "alice", "/api/stream?last_event_id="+place)
+		defer resp.Body.Close()
+		first := make([]byte, 8)
+		_, _ = io.ReadFull(resp.Body, first)
+		return string(first)
+	}
+	if got := stream(); got != ": bridge" {
+		t.Errorf("%q, want the bridge", got)
+	}
+	if _, err := r.db.Exec(`ALTER TABLE notifications RENAME TO gone`); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.get("alice", "/api/notifications", "Sluice-Client: 0.1.0"); got.status < 500 || got.header.Get("Sluice-Transport") != "sse" {
+		t.Errorf("a poll: %d, %q", got.status, got.header.Get("Sluice-Transport"))
+	}
+	if got := stream(); got != "the app:" {
+		t.Errorf("%q, want the app's stream", got)
+	}
+	if _, err := r.db.Exec(`ALTER TABLE gone RENAME TO notifications`); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, "the bridge again", func() bool { return stream() == ": bridge" })
 }

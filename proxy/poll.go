@@ -49,6 +49,8 @@ func (g *Gateway) poll(c *gin.Context) {
 // answerPoll returns the poll's result as metrics name it, and the items that were
 // sent.
 func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) (string, backend.Page) {
+	h := c.Writer.Header()
+	h["Sluice-Transport"] = transportHeader[transport] // whoever is taken back goes, though polls fail
 	if wait := g.limits.polls.take(who.User, time.Now()); wait > 0 {
 		throttle(c.Writer, wait)
 		return "throttled", backend.Page{}
@@ -72,11 +74,9 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 		}
 		return "error", backend.Page{}
 	}
-	h := c.Writer.Header()
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
 	h["X-Poll-Interval"] = g.pacing.advice().header
-	h["Sluice-Transport"] = transportHeader[transport]
 	result := g.writePage(c, q.Query, page)
 	if result == "error" || q.Before != "" { // pages of the past are nobody's news
 		page.Items = nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
@@ -23,7 +24,7 @@ func (g *Gateway) stream(c *gin.Context) {
 		return
 	}
 	mode, ours := g.flags.Stream(c.Request.Context(), id.User), compat.Ours(c.Request, id.User)
-	if mode == rollout.Upstream && ours {
+	if mode == rollout.Upstream && ours && g.canRead(c.Request, id) {
 		mode = rollout.Bridge // the app's stream would not understand its place, and replay old items
 	}
 	if mode != rollout.Retired && !ours && clientOf(c.Request) == "native" { // no EventSource can say Sluice-Client
@@ -47,6 +48,19 @@ func (g *Gateway) stream(c *gin.Context) {
 		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id) })
 		g.pass(c)
 	}
+}
+
+// canReadWithin is how long a stream waits to know whether its source can be read.
+const canReadWithin = 2 * time.Second
+
+// canRead tells whether a stream of our client could be bridged at the moment. If not,
+// it is passed to the app, as an old page's is: a way back must not depend on what may
+// be the reason for it. The client knows what it has shown.
+func (g *Gateway) canRead(r *http.Request, id auth.Identity) bool {
+	ctx, cancel := context.WithTimeout(r.Context(), canReadWithin)
+	defer cancel()
+	_, err := g.source.Read(ctx, id.Caller, backend.Query{After: compat.Place(r), Limit: 1})
+	return err == nil
 }
 
 // identifyReader is identify for a stream, which is held open while it cannot be

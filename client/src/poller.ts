@@ -1,7 +1,7 @@
 import { createElection, type Message, type Transport } from './election.js';
 import type { Answer, Item } from './items.js';
 import type { Position } from './position.js';
-import type { Reply } from './request.js';
+import type { Failure, Reply } from './request.js';
 import { INTERVAL, MIN_GAP, now as clock, TIMEOUT, type Schedule } from './schedule.js';
 import { createStream } from './stream.js';
 
@@ -198,9 +198,9 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
   /** Returns how long to wait before the next request; for ever, when it is not for us to ask. */
   function handle(reply: Reply, after: string): number {
     if (reply.kind === 'answer') return accept(reply, after);
-    if (reply.kind === 'unauthorized') return refuse();
-    if (reply.kind === 'unprocessable') position.stepBack();
-    return fail(reply.retryAfter);
+    if (reply.kind === 'refused') return refuse();
+    if (reply.kind === 'reset') position.stepBack();
+    return fail(reply);
   }
 
   function accept(reply: Reply & { kind: 'answer' }, after: string): number {
@@ -228,7 +228,7 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     return all !== false && position.moveTo(answer);
   }
 
-  function next(more: boolean, way: Transport, interval: number): number {
+  function next(more: boolean, way: string | null, interval: number): number {
     if (more && ++drained < DRAIN_MAX) return 0;
     drained = 0;
     if (!election.leading) return more || behind ? INTERVAL : Infinity;
@@ -272,13 +272,14 @@ export function createPoller(port: Port, position: Position, schedule: Schedule,
     return Infinity;
   }
 
-  function fail(retryAfter: number): number {
+  function fail({ retryAfter, transport }: Failure): number {
     earliest = Math.max(earliest, clock() + retryAfter);
     if (paused) return Infinity; // a hidden tab's network may be cut; the poll on return will tell
     tellPage('down', port.disconnected);
     const wait = schedule.backoff(retryAfter);
     tell({ kind: 'failed', next: wait });
-    return wait;
+    // Whoever was taken back to the stream goes there although polls fail: that may be why.
+    return transport === 'sse' && election.leading && openStream() ? (turn(transport), Infinity) : wait;
   }
 
   /** Once; and the page may stop us in it. */

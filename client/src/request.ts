@@ -1,5 +1,4 @@
 import { parseAnswer, type Answer } from './items.js';
-import type { Transport } from './election.js';
 import { headerSeconds, TIMEOUT } from './schedule.js';
 
 /** How one poll ended. */
@@ -11,17 +10,23 @@ export type Reply =
       readonly interval: number;
       /** The server's clock, in milliseconds since 1970: it wrote `created_at`, and this machine's may be wrong. */
       readonly now: number;
-      /** Which way the server wants us to go. */
-      readonly transport: Transport;
+      /** Which way the server wants us to go: `sse`, or by polls. */
+      readonly transport: string | null;
       /** Nothing in the answer is Sluice's: it comes from the app itself. */
       readonly bare: boolean;
     }
   /** 401 or 403: nobody is signed in here. */
-  | { readonly kind: 'unauthorized' }
+  | { readonly kind: 'refused' }
   /** 422: the cursor cannot be used. */
-  | { readonly kind: 'unprocessable'; readonly retryAfter: number }
+  | { readonly kind: 'reset' } & Failure
   /** Anything else, a time-out and nonsense included. */
-  | { readonly kind: 'failed'; readonly retryAfter: number };
+  | { readonly kind: 'failed' } & Failure;
+
+export interface Failure {
+  readonly retryAfter: number;
+  /** Which way to go nevertheless, if the server says so. */
+  readonly transport?: string | null;
+}
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -67,14 +72,15 @@ async function get<T>(
 
 async function readReply(response: Response): Promise<Reply> {
   const { status, headers } = response;
-  if (status === 401 || status === 403) return { kind: 'unauthorized' };
-  if (!response.ok) return { kind: status === 422 ? 'unprocessable' : 'failed', retryAfter: headerSeconds(headers.get('Retry-After')) };
+  const transport = headers.get('Sluice-Transport');
+  if (status === 401 || status === 403) return { kind: 'refused' };
+  if (!response.ok) return { kind: status === 422 ? 'reset' : 'failed', retryAfter: headerSeconds(headers.get('Retry-After')), transport };
   const answer = parseAnswer(await response.json());
   return {
     kind: 'answer',
     answer,
     interval: headerSeconds(headers.get('X-Poll-Interval')),
-    transport: headers.get('Sluice-Transport') === 'sse' ? 'sse' : 'poll',
+    transport,
     now: Date.parse(headers.get('Date') ?? '') || Date.now(),
     bare: !answer.cursor && !headers.has('X-Poll-Interval'),
   };

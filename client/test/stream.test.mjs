@@ -29,6 +29,32 @@ test('a poll that says sse opens the stream at the place it gave, and nothing po
   assert.equal(tab.streams.length, 1);
 });
 
+test('a poll that fails and says sse opens the stream all the same: that it fails may be why', async () => {
+  const tab = new Tab();
+  await (await tab.request()).reply({ ...page('a'), cursor: 'c1' }, POLL);
+  await tab.advance(6_000);
+  await (await tab.request()).reply({}, { 'Sluice-Transport': 'sse', 'Retry-After': '5' }, 503);
+  assert.equal(tab.streams[0].url, '/api/stream?last_event_id=c1');
+  assert.equal(tab.window.sluice.transport, 'sse');
+  await tab.streams[0].opens();
+  await tab.streams[0].sends(item('b'), 'c2');
+  assert.deepEqual(tab.created, ['a', 'b']);
+  await tab.advance(50_000);
+  assert.equal(polls(tab).length, 2);
+});
+
+test('a poll that fails without a word of it, or before there is a place, opens no stream', async () => {
+  for (const [first, headers] of [[{ ...page('a'), cursor: 'c1' }, {}], [{ ...page('a'), cursor: 'c1' }, { 'Sluice-Transport': 'poll' }], [undefined, { 'Sluice-Transport': 'sse' }]]) {
+    const tab = new Tab();
+    if (first) await (await tab.request()).reply(first, POLL);
+    await tab.advance(6_000);
+    await (await tab.request()).reply({}, headers, 503);
+    assert.equal(tab.streams.length, 0);
+    await tab.advance(15_000);
+    assert.equal(tab.requests.length > 1, true);
+  }
+});
+
 test('what the stream brings is shown, kept as the place, and gone on from by polls', async () => {
   const tab = await streaming();
   await tab.streams[0].sends(item('early'), ''); // nor has this one, and the stream has had none yet
