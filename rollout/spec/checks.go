@@ -55,7 +55,7 @@ type Check struct {
 var Checks = []Check{
 	{
 		Name: PollSuccessRatio, Unit: Ratio, Needs: Pollers,
-		What:   "polls that Sluice answered with 200, of those that had valid credentials and parameters",
+		What:   "polls that Sluice answered with 200, of those with valid credentials and parameters that came not too often",
 		Sample: "polls", MinSamples: 100, Range: atLeast(0.999),
 	},
 	{
