@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -47,6 +48,31 @@ func TestWhatGatewaysCount(t *testing.T) {
 	}
 	if c[evidence.Uptime] <= 0 || c[evidence.Uptime] > 60 {
 		t.Errorf("up for %v s", c[evidence.Uptime])
+	}
+}
+
+// A client that lies about itself has its share in what checks go by, and no more.
+func TestOneClientIsNotTheEvidence(t *testing.T) {
+	r := newRig(t)
+	for i := range 20 {
+		r.insert("mallory", 200*time.Second, fmt.Sprint("old-", i))
+	}
+	for range 20 {
+		r.get("mallory", "/api/notifications", "Sluice-Elapsed: 1")
+	}
+	place := "/api/notifications?after_id=" + r.get("alice", "/api/notifications").page(t).Cursor
+	r.insert("alice", 2*time.Second, "new")
+	r.get("alice", place, "Sluice-Elapsed: 5")
+	c := r.gateway.counts()
+	stale := c[evidence.StalenessCount(evidence.Poll, math.Inf(1))] - c[evidence.StalenessCount(evidence.Poll, 120)]
+	if stale < evidenceBurst || stale > evidenceBurst+5 { // and one more in 5 s
+		t.Errorf("%v stale items of one client", stale)
+	}
+	if c[evidence.StalenessCount(evidence.Poll, 5)] != 1 {
+		t.Error("the other's item does not count")
+	}
+	if !r.counts(`delivery_staleness_seconds_count{transport="poll"} 401`) {
+		t.Error("the metric has not all of them")
 	}
 }
 

@@ -60,7 +60,7 @@ var Checks = []Check{
 	},
 	{
 		Name: StalenessP95, Unit: Seconds, Needs: Pollers,
-		What:   "95th percentile of the time from an item's creation to its delivery by a poll, without what waited for a closed laptop",
+		What:   "95th percentile of the time from an item's creation to its delivery by a poll, without what waited for a closed laptop; one item in 5 s of each user counts",
 		Sample: "items", MinSamples: 20, Range: atMost(10),
 	},
 	{
