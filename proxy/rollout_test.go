@@ -68,6 +68,9 @@ func TestADisabledFlag(t *testing.T) {
 	if !slices.Equal(s.Disabled, []string{"notifications-transport"}) || !strings.Contains(s.Reason, "is disabled in the flag file; enable it and resume") || s.Weight != 100 {
 		t.Errorf("%+v", s)
 	}
+	if answer := r.post("resume", "", "Bearer "+adminToken); answer.status != http.StatusConflict || !strings.Contains(answer.detail(), "enable it first") {
+		t.Errorf("%d %s", answer.status, answer.body)
+	}
 	edit("ENABLED")
 	servertest.Within(t, 5*time.Second, "everybody polls again", func() bool { return r.share() == 200 })
 	if s := r.status(); s.Phase != control.Paused {

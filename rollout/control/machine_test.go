@@ -235,6 +235,7 @@ func TestPromote(t *testing.T) {
 	all := spec.Spec{Steps: []spec.Step{pause(0), weight(10), analysis(metric("a")), stream(rollout.Bridge), weight(100), stream(rollout.Retired), pause(0)}}
 	b := newBed(t, all).after(time.Second).do(Command{Verb: Promote}).want(Progressing, 1, 0)
 	b.after(time.Second).want(Progressing, 2, 10).do(Command{Verb: Promote}).want(Progressing, 3, 10)
+	refused(t, b.try(Command{Verb: Promote, Force: true}), "--force is for a step that retires the stream; step 3 is setStream bridge")
 	b.do(Command{Verb: Promote, Full: true}).want(Progressing, 5, 100)
 	refused(t, b.after(time.Second).try(Command{Verb: Promote}), "step 5 retires the stream and is waiting until")
 	refused(t, b.try(Command{Verb: Promote, Full: true}), "promote --force retires it all the same")
@@ -265,11 +266,13 @@ func TestPhasesRefuse(t *testing.T) {
 	b.do(Command{Verb: Pause, Cause: "lunch"})
 	refused(t, b.try(Command{Verb: Promote}), "this one is paused: pause: lunch")
 	refused(t, b.try(Command{Verb: Pause}), "pause is for a rollout that is progressing")
-	b.do(Command{Verb: Abort}).want(Aborted, 1, 0)
+	refused(t, b.try(Command{Verb: Resume, Disabled: []string{rollout.TransportFlag}}), "the flag notifications-transport is disabled in the flag file; enable it first")
+	b.do(Command{Verb: Abort, Disabled: []string{rollout.TransportFlag}}).want(Aborted, 1, 0)
 	refused(t, b.try(Command{Verb: Abort}), "aborted already: abort")
 	refused(t, b.try(Command{Verb: Promote}), "this one is aborted")
 	b.after(59 * time.Second)
 	refused(t, b.try(Command{Verb: Retry}), "lasts another 1s")
+	refused(t, b.try(Command{Verb: Retry, Disabled: []string{rollout.StreamFlag}}), "legacy-stream is disabled")
 	b.after(time.Second).do(Command{Verb: Retry}).want(Progressing, 0, 0).after(time.Second).want(Progressing, 1, 10)
 }
 

@@ -21,6 +21,8 @@ func (m Machine) measure(s *State, w World, metrics []spec.Metric, prefix string
 		switch {
 		case !begun:
 			p = Progress{Measured: w.Now}
+		case w.Now.Before(p.Measured): // by the clock of a leader before, or before it was put back
+			p.Measured = w.Now
 		case w.Now.Sub(p.Measured) >= metric.Interval && !done(p, metric):
 			p = look(p, metric, w)
 		}
