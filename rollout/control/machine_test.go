@@ -140,6 +140,20 @@ func TestBackground(t *testing.T) {
 }
 
 // An answer that is on its way is waited for, but not for ever.
+// A leader whose clock is an hour behind the last one's goes on measuring.
+func TestTheClockGoesBack(t *testing.T) {
+	s := spec.Spec{Steps: []spec.Step{weight(10), pause(0)}}
+	s.Background = &spec.Background{Metrics: []spec.Metric{metric("a", func(m *spec.Metric) { m.Count = 0 })}}
+	b := newBed(t, s).after(21 * time.Second)
+	passed := b.s.Checks[Beside+"a"].Passed
+	b.w.now = b.w.now.Add(-time.Hour)
+	if b.after(11 * time.Second); b.s.Checks[Beside+"a"].Passed != passed+1 || passed == 0 {
+		t.Errorf("measured %d times, and then %d", passed, b.s.Checks[Beside+"a"].Passed)
+	}
+	b.w.value = 2
+	b.after(10*time.Second).want(Aborted, 1, 0)
+}
+
 func TestLaterMeasurements(t *testing.T) {
 	b := newBed(t, spec.Spec{Steps: []spec.Step{analysis(metric("a", func(m *spec.Metric) { m.OnNoData = spec.Fail }))}})
 	world := func() World {
