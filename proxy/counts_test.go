@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,6 +75,20 @@ func TestOneClientIsNotTheEvidence(t *testing.T) {
 	}
 	if !r.counts(`delivery_staleness_seconds_count{transport="poll"} 401`) {
 		t.Error("the metric has not all of them")
+	}
+}
+
+// One reader whose streams end again and again is not all old pages.
+func TestOneReaderIsNotAllOldPages(t *testing.T) {
+	app := httptest.NewServer(http.NotFoundHandler()) // ends each at once
+	t.Cleanup(app.Close)
+	r := newRig(t, withFlags(t, "sse", "upstream"), func(c *config.Config) { c.Upstream.URL = app.URL })
+	for range 100 {
+		r.get("mallory", "/api/stream")
+	}
+	r.get("alice", "/api/stream")
+	if ended := r.gateway.counts()[evidence.StreamsEnded]; ended < oldPagesBurst+1 || ended > oldPagesBurst+5 {
+		t.Errorf("%v streams ended", ended)
 	}
 }
 

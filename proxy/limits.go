@@ -77,6 +77,7 @@ type limited struct {
 	polls    *buckets
 	streams  *buckets
 	evidence *buckets
+	oldPages *buckets
 	reads    load
 }
 
@@ -87,11 +88,19 @@ const (
 	evidenceBurst = 3
 )
 
+// So many streams of old pages a second of each user, and so many at once, say how
+// often these end: six tabs that are back every 25 s, and no loop.
+const (
+	oldPagesRate  = 0.3
+	oldPagesBurst = 20
+)
+
 func newLimited(c config.Limits) *limited {
 	return &limited{
 		polls:    newBuckets(c.PollRate, c.PollBurst),
 		streams:  newBuckets(c.StreamRate, c.StreamBurst),
 		evidence: newBuckets(evidenceRate, evidenceBurst),
+		oldPages: newBuckets(oldPagesRate, oldPagesBurst),
 		reads:    load{most: int64(c.Polls)},
 	}
 }
