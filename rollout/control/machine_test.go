@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"sluice/rollout"
 	"sluice/rollout/spec"
@@ -140,6 +141,23 @@ func TestBackground(t *testing.T) {
 }
 
 // An answer that is on its way is waited for, but not for ever.
+// A source that says a page about its trouble does not make the state one.
+func TestNotesAreShort(t *testing.T) {
+	b := newBed(t, spec.Spec{Steps: []spec.Step{analysis(metric("a")), pause(0)}})
+	w := b.w.world()
+	w.Measure = func(spec.Metric, time.Time) Measurement {
+		return Measurement{Err: errors.New(strings.Repeat("é", 1<<20))}
+	}
+	for range 12 {
+		w.Now = w.Now.Add(time.Second)
+		b.s = b.m.Tick(b.s, w)
+	}
+	note := b.s.Checks["a"].Note
+	if len(note) > 2*longestNote || !utf8.ValidString(note) || !strings.HasPrefix(note, "no data: éé") || !strings.HasSuffix(note, "é…") {
+		t.Errorf("%d bytes: %.400s", len(note), note)
+	}
+}
+
 // A leader whose clock is an hour behind the last one's goes on measuring.
 func TestTheClockGoesBack(t *testing.T) {
 	s := spec.Spec{Steps: []spec.Step{weight(10), pause(0)}}

@@ -121,7 +121,7 @@ func judge(p *Progress, metric spec.Metric, found Measurement) spec.NoData {
 	p.Value, p.Note = nil, ""
 	switch {
 	case found.Err != nil:
-		p.Note = "no data: " + found.Err.Error()
+		p.Note = "no data: " + brief(found.Err.Error())
 		return metric.OnNoData
 	case found.Samples < metric.MinSamples:
 		p.Note = fmt.Sprintf("no data: %d samples, %d are needed", found.Samples, metric.MinSamples)
@@ -132,6 +132,17 @@ func judge(p *Progress, metric spec.Metric, found Measurement) spec.NoData {
 		return spec.Pass
 	}
 	return spec.Fail
+}
+
+// longestNote is in bytes. The state is read by all replicas every second, and what a
+// source says of its trouble can be a page.
+const longestNote = 300
+
+func brief(s string) string {
+	if len(s) <= longestNote {
+		return s
+	}
+	return strings.ToValidUTF8(s[:longestNote], "") + "…"
 }
 
 // count adds a verdict. In a dry run all count as passed.
