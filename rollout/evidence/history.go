@@ -41,6 +41,9 @@ func (h *History) See(at time.Time, reports map[string]Report) {
 	defer h.mu.Unlock()
 	for name, r := range reports {
 		before, known := h.last[name]
+		if known && r.Counts[Uptime] < before.counts[Uptime] {
+			r.Counts = before.counts // the exchange has gone back to an older report
+		}
 		h.last[name] = lastSeen{at, r.Counts}
 		if !known && h.older(r, at) {
 			continue // what was counted before we looked is not known to be recent

@@ -129,6 +129,27 @@ func TestALateReport(t *testing.T) {
 	}
 }
 
+// A Redis that fails over to an older report, and has the new one again, has not seen
+// anything twice.
+func TestAnOlderReport(t *testing.T) {
+	h := NewHistory(time.Hour)
+	empties := func(uptime float64) float64 {
+		if uptime < 30 {
+			return 0
+		}
+		return 1
+	}
+	for i, uptime := range []float64{20, 30, 31, 25, 35, 37, 39, 41, 43, 45} {
+		h.See(begin.Add(time.Duration(i)*Every), map[string]Report{"a": {Counts: Counts{Uptime: uptime, FalseEmpties: empties(uptime)}}})
+	}
+	now := begin.Add(9 * Every)
+	for back := 1; back <= 7; back++ {
+		if c, over := h.Since(now.Add(-time.Duration(back)*Every), now); over == 0 || c[FalseEmpties] != 0 {
+			t.Errorf("%v false empties in the last %s", c[FalseEmpties], over)
+		}
+	}
+}
+
 // A history that is no longer fed knows nothing of now.
 func TestAHistoryGrowsOld(t *testing.T) {
 	h := NewHistory(time.Hour)
