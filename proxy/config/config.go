@@ -126,7 +126,7 @@ type Compat struct {
 type Rollout struct {
 	Flags       string  `key:"flags" default:"" doc:"Flag file, relative to the working directory. Empty: everybody polls and the stream is bridged."`
 	Spec        string  `key:"spec" default:"" doc:"Rollout file: the steps in which users move, relative to the working directory. Empty: the flag file alone says who polls. It needs rollout.flags."`
-	State       string  `key:"state" default:"" doc:"Where one replica without Redis keeps how far the rollout is. Empty: rollout.spec with .state behind it."`
+	State       string  `key:"state" default:"" doc:"Where one replica without Redis keeps how far the rollout is; with Redis, a copy for a start while that is away. Empty: rollout.spec with .state behind it."`
 	ShadowRatio float64 `key:"shadow_ratio" default:"0" range:"0..1" doc:"Share of the users on the app's own stream whose items are compared with what polls would deliver; a poll of the app's data for each of them, once per poll.interval. 0: nobody."`
 	Webhook     Secret  `key:"webhook" default:"" file:"true" check:"webhook-url" doc:"URL to which every change of the rollout is POSTed, as JSON."`
 }
