@@ -23,6 +23,7 @@ type Config struct {
 	Listen string `key:"listen" default:"127.0.0.1:8080" check:"address" doc:"Public listener, host:port. Port 0 takes a free port; an empty host means every interface."`
 	// The default is what has no way in from the Internet: RFC 1122, 1918, 4193 and 4291.
 	TrustedProxies []string `key:"trusted_proxies" default:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7" check:"network" doc:"Networks of the proxies in front. Only what comes from them may say X-Forwarded-*, Forwarded, X-Real-IP or auth.header; from others the app does not see these."`
+	TLS            TLS      `key:"tls"`
 	Admin          Admin    `key:"admin"`
 	Upstream       Upstream `key:"upstream"`
 	Store          Store    `key:"store"`
@@ -36,6 +37,12 @@ type Config struct {
 	Rollout        Rollout  `key:"rollout"`
 	Drain          Drain    `key:"drain"`
 	Log            Log      `key:"log"`
+}
+
+// TLS is what the public listener shows; empty, it speaks plain HTTP.
+type TLS struct {
+	Cert Secret `key:"cert" default:"" file:"true" hot:"set" doc:"The public listener's certificate and those that lead to a root, in PEM. With it the listener speaks TLS 1.2 or later, without it plain HTTP; HTTP/1.1 and HTTP/2 either way."`
+	Key  Secret `key:"key" default:"" file:"true" hot:"set" doc:"The private key of tls.cert, in PEM."`
 }
 
 // Admin is the listener for operators.
