@@ -31,8 +31,8 @@ type Listener interface {
 }
 
 // Along reads along on the body of the app's own stream, and notes which items
-// went by, so that the browser can go on from there elsewhere. It never delays a
-// byte: what is read is looked at when it has been handed on, and noted beside.
+// went by, so that the browser can go on from there elsewhere. It waits for nothing:
+// what is read is looked at on its way, some microseconds an event, and noted beside.
 // The listener may be nil.
 func (b *Bridge) Along(body io.ReadCloser, r *http.Request, c backend.Caller, l Listener) io.ReadCloser {
 	return &along{ReadCloser: body, listener: l, note: func(keys []backend.Key) {

@@ -139,12 +139,6 @@ func TestTargetsAreThoseOfTheChecks(t *testing.T) {
 // blank panel.
 func TestQueriesNameWhatThereIs(t *testing.T) {
 	metrics := known(t)
-	for name := range comesWith {
-		if metrics[name] != nil {
-			t.Errorf("%s is there now: take it off the list", name)
-		}
-		metrics[name] = map[string][]string{"job": nil, "instance": nil}
-	}
 	for name, board := range all(t) {
 		queries := 0
 		for _, p := range board.Panels {
@@ -166,6 +160,3 @@ func TestQueriesNameWhatThereIs(t *testing.T) {
 		}
 	}
 }
-
-// comesWith are metrics that a panel waits for, and what they come with.
-var comesWith = map[string]string{}

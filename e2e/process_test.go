@@ -47,6 +47,7 @@ func newWorld(t *testing.T, environ ...string) *world {
 	w.environ = slices.Concat(store, []string{
 		"SLUICE_LISTEN=127.0.0.1:0", "SLUICE_ADMIN_LISTEN=127.0.0.1:0", "SLUICE_AUTH_KEY=" + key, "SLUICE_LIMITS_POLL_RATE=0", // tests are in a hurry
 		"SLUICE_UPSTREAM_URL=http://" + address, "SLUICE_REDIS_URL=" + w.redis.URL,
+		"SLUICE_LIMITS_POLL_RATE=0", // tests poll as fast as they can
 	}, environ)
 	w.serve()
 	return w

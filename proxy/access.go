@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -17,7 +18,8 @@ import (
 // responses and adds bodies of its own.
 type recorder struct {
 	http.ResponseWriter
-	status int // of the final response; 0 before it
+	last   *atomic.Bool // whether the connection is to end with the response
+	status int          // of the final response; 0 before it
 	bytes  int64
 
 	// What the handler says about the request, for its log line.
@@ -34,14 +36,15 @@ func (r *recorder) WriteHeader(status int) {
 	}
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		r.status = status
+		if r.last.Load() && status != http.StatusSwitchingProtocols {
+			r.Header().Set("Connection", "close")
+		}
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
 
 func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
+	r.WriteHeader(http.StatusOK) // unless there is one
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
 	return n, err
@@ -64,17 +67,16 @@ func (r *recorder) Flush() { _ = r.FlushError() }
 
 // FlushError is what http.ResponseController looks for.
 func (r *recorder) FlushError() error {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
+	r.WriteHeader(http.StatusOK)
 	return http.NewResponseController(r.ResponseWriter).Flush()
 }
 
 // recording makes every handler below run over a recorder, and writes one log
-// line a request: never a query, a cookie or a token.
-func recording(next http.Handler, log *zap.Logger) http.Handler {
+// line a request: never a query, a cookie or a token. While draining, each response
+// asks the client to connect anew (over HTTP/2: GOAWAY), and so to another gateway.
+func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, last: draining}
 		start := time.Now()
 		defer func() {
 			fault := recover()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,7 +147,7 @@ func TestPanics(t *testing.T) {
 			w.(http.Flusher).Flush()
 		}
 		panic("a fault")
-	}), zap.New(core)))
+	}), zap.New(core), new(atomic.Bool)))
 	defer server.Close()
 	early := fetch(t, server.URL+"/early", "")
 	if early.status != http.StatusInternalServerError || !strings.Contains(early.body, `"detail":"internal error"`) {

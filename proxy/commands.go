@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/gin-gonic/gin"
 
@@ -57,7 +58,7 @@ func (g *Gateway) command(c *gin.Context) {
 	}
 	// Who hangs up has asked for it all the same.
 	_, err = g.rollout.runner.Do(context.WithoutCancel(c.Request.Context()), control.Command{
-		Verb: verb, Actor: body.Actor, Cause: body.Cause, Full: body.Full, Force: body.Force, Seen: body.Version,
+		Verb: verb, Actor: body.Actor, Cause: body.Cause, Full: body.Full, Force: body.Force, Seen: body.Version, Disabled: g.flags.Disabled(),
 	})
 	switch {
 	case errors.As(err, new(*control.Refusal)):
@@ -91,5 +92,8 @@ func readCommand(body io.Reader, verb control.Verb) (b commandBody, err error) {
 	return b, nil
 }
 
-// oneLine keeps what people write from looking like several entries.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine keeps what people write from looking like several entries, and from moving
+// the cursor of the terminal that shows them.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+}

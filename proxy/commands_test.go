@@ -119,7 +119,7 @@ func TestVerbs(t *testing.T) {
 		weight     int // at last
 		cause      string
 	}{
-		{"pause", `{"actor":"ann","cause":"lunch\n  break"}`, control.Paused, 30, "pause: lunch break"},
+		{"pause", `{"actor":"ann","cause":"lunch\n \u001b break\u0007"}`, control.Paused, 30, "pause: lunch break"},
 		{"resume", `{"actor":"ann"}`, control.Progressing, 30, "resume"},
 		{"promote", `null`, control.Progressing, 60, "promote"},
 		{"abort", ``, control.Aborted, 0, "abort"},

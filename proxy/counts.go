@@ -34,8 +34,10 @@ func (g *Gateway) counts() evidence.Counts {
 		c[evidence.SourceReads] += read(m.sourceRequests.WithLabelValues(g.config.Store.Driver, outcome)).GetCounter().GetValue()
 	}
 	c[evidence.StreamsEnded], c[evidence.StreamSeconds] = g.oldPages.total()
-	for _, transport := range []string{evidence.Poll, evidence.Bridge} {
-		h := read(m.staleness.WithLabelValues(transport).(prometheus.Metric)).GetHistogram()
+	for transport, metric := range map[string]prometheus.Metric{
+		evidence.Poll: m.evidence, evidence.Bridge: m.staleness.WithLabelValues(evidence.Bridge).(prometheus.Metric),
+	} {
+		h := read(metric).GetHistogram()
 		for _, b := range h.GetBucket() {
 			c[evidence.StalenessCount(transport, b.GetUpperBound())] = float64(b.GetCumulativeCount())
 		}

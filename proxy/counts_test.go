@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -34,6 +37,7 @@ func TestWhatGatewaysCount(t *testing.T) {
 	if status := r.get("alice", place).status; status != 503 && status != 502 {
 		t.Errorf("status %d", status)
 	}
+	r.gateway.metrics.polls.WithLabelValues("native", "throttled").Inc() // who polls too often must not take everybody back
 	c := r.gateway.counts()
 	for name, want := range map[string]float64{
 		evidence.PollsOK: 4, evidence.PollsFailed: 1, evidence.Audits: 1, evidence.FalseEmpties: 0, evidence.SourceReads: 5,
@@ -46,6 +50,45 @@ func TestWhatGatewaysCount(t *testing.T) {
 	}
 	if c[evidence.Uptime] <= 0 || c[evidence.Uptime] > 60 {
 		t.Errorf("up for %v s", c[evidence.Uptime])
+	}
+}
+
+// A client that lies about itself has its share in what checks go by, and no more.
+func TestOneClientIsNotTheEvidence(t *testing.T) {
+	r := newRig(t)
+	for i := range 20 {
+		r.insert("mallory", 200*time.Second, fmt.Sprint("old-", i))
+	}
+	for range 20 {
+		r.get("mallory", "/api/notifications", "Sluice-Elapsed: 1")
+	}
+	place := "/api/notifications?after_id=" + r.get("alice", "/api/notifications").page(t).Cursor
+	r.insert("alice", 2*time.Second, "new")
+	r.get("alice", place, "Sluice-Elapsed: 5")
+	c := r.gateway.counts()
+	stale := c[evidence.StalenessCount(evidence.Poll, math.Inf(1))] - c[evidence.StalenessCount(evidence.Poll, 120)]
+	if stale < evidenceBurst || stale > evidenceBurst+5 { // and one more in 5 s
+		t.Errorf("%v stale items of one client", stale)
+	}
+	if c[evidence.StalenessCount(evidence.Poll, 5)] != 1 {
+		t.Error("the other's item does not count")
+	}
+	if !r.counts(`delivery_staleness_seconds_count{transport="poll"} 401`) {
+		t.Error("the metric has not all of them")
+	}
+}
+
+// One reader whose streams end again and again is not all old pages.
+func TestOneReaderIsNotAllOldPages(t *testing.T) {
+	app := httptest.NewServer(http.NotFoundHandler()) // ends each at once
+	t.Cleanup(app.Close)
+	r := newRig(t, withFlags(t, "sse", "upstream"), func(c *config.Config) { c.Upstream.URL = app.URL })
+	for range 100 {
+		r.get("mallory", "/api/stream")
+	}
+	r.get("alice", "/api/stream")
+	if ended := r.gateway.counts()[evidence.StreamsEnded]; ended < oldPagesBurst+1 || ended > oldPagesBurst+5 {
+		t.Errorf("%v streams ended", ended)
 	}
 }
 

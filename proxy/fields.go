@@ -57,6 +57,9 @@ func (t trust) clean(in *http.Request, out http.Header) {
 	if t.user != nil {
 		t.user.Clean(in, out)
 	}
+	if in.TLS != nil && out.Get("X-Forwarded-Proto") == "" {
+		out.Set("X-Forwarded-Proto", "https")
+	}
 	if host, _, err := net.SplitHostPort(in.RemoteAddr); err == nil {
 		before := slices.Clone(out["X-Forwarded-For"])
 		out.Set("X-Forwarded-For", strings.Join(append(before, host), ", "))

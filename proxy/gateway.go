@@ -5,6 +5,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,6 +53,8 @@ type Gateway struct {
 	legacy *census.Census
 	app    http.Handler
 
+	certificate atomic.Pointer[tls.Certificate] // of the public listener; nil if it speaks plain HTTP
+
 	draining atomic.Bool
 	oldPages streamTime
 	rollout  *controller // nil without a spec
@@ -71,6 +74,9 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 		config: c, log: log, metrics: newMetrics(c), began: time.Now(),
 	}
 	g.live.Store(&c)
+	if err := g.setCertificate(c.TLS); err != nil {
+		return nil, err
+	}
 	g.limits = newLimited(c.Limits)
 	g.auth = g.newAuthenticator()
 	byHeader, _ := g.auth.(*auth.Header)

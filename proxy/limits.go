@@ -74,16 +74,34 @@ func (l *load) leave() { l.now.Add(-1) }
 
 // limited is what of the gateway's own work has a limit.
 type limited struct {
-	polls   *buckets
-	streams *buckets
-	reads   load
+	polls    *buckets
+	streams  *buckets
+	evidence *buckets
+	oldPages *buckets
+	reads    load
 }
+
+// So many items a second of each user, and so many at once, say how stale polls are:
+// Sluice-Elapsed is the client's word, by which nobody may abort a rollout for all.
+const (
+	evidenceRate  = 0.2
+	evidenceBurst = 3
+)
+
+// So many streams of old pages a second of each user, and so many at once, say how
+// often these end: six tabs that are back every 25 s, and no loop.
+const (
+	oldPagesRate  = 0.3
+	oldPagesBurst = 20
+)
 
 func newLimited(c config.Limits) *limited {
 	return &limited{
-		polls:   newBuckets(c.PollRate, c.PollBurst),
-		streams: newBuckets(c.StreamRate, c.StreamBurst),
-		reads:   load{most: int64(c.Polls)},
+		polls:    newBuckets(c.PollRate, c.PollBurst),
+		streams:  newBuckets(c.StreamRate, c.StreamBurst),
+		evidence: newBuckets(evidenceRate, evidenceBurst),
+		oldPages: newBuckets(oldPagesRate, oldPagesBurst),
+		reads:    load{most: int64(c.Polls)},
 	}
 }
 

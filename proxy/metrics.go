@@ -60,6 +60,7 @@ type metrics struct {
 	sourceDuration   *prometheus.HistogramVec
 	delivered        *prometheus.CounterVec
 	staleness        *prometheus.HistogramVec
+	evidence         prometheus.Histogram // the staleness of polls that checks go by; not exposed
 	catchUp          prometheus.Counter
 	cursorChecks     *prometheus.CounterVec
 	latestRequests   *prometheus.CounterVec
@@ -89,6 +90,7 @@ func newMetrics(c config.Config) *metrics {
 		sourceDuration:   histogram("source_request_duration_seconds", "Time of one read of the source.", edges(pollBuckets, c.Upstream.Timeout, c.Upstream.Timeout/slowShare), "source"),
 		delivered:        counter("notifications_delivered_total", "Notifications sent to clients, repeats included.", "transport"),
 		observedInterval: histogram("poll_interval_observed_seconds", "Time between the polls of a client, as it tells it.", intervalBuckets, "client"),
+		evidence:         prometheus.NewHistogram(prometheus.HistogramOpts{Buckets: edges(stalenessBuckets, c.Tune.StalenessTarget)}),
 		staleness:        histogram("delivery_staleness_seconds", "Time from an item's creation to its delivery to a client that was there.", edges(stalenessBuckets, c.Tune.StalenessTarget), "transport"),
 		catchUp:          single("catchup_items_total", "Items sent to clients that had been away, or of which that is not known; repeats too."),
 		cursorChecks:     counter("cursor_checks_total", "Cursors compared with the rows behind them.", "result"),

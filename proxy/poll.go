@@ -38,7 +38,7 @@ func (g *Gateway) poll(c *gin.Context) {
 		return
 	}
 	result, page := g.answerPoll(c, rec, id.Caller, transport)
-	g.polled(client, page, g.elapsedOf(c.Request))
+	g.polled(id.User, client, page, g.elapsedOf(c.Request))
 	rec.outcome = "poll: " + result
 	g.metrics.polls.WithLabelValues(client, result).Inc()
 	took := time.Since(start)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -38,10 +37,11 @@ func askPrometheus(ctx context.Context, address, query string) (float64, error) 
 	return 0, fmt.Errorf("prometheus: the query gives a %s, want one number", result.Type())
 }
 
-// onlyNumber refuses what is none: a ratio of nothing to nothing says nothing.
+// onlyNumber refuses what is none: a ratio to nothing says nothing, and an infinite one
+// would pass any minimum.
 func onlyNumber(v float64) (float64, error) {
-	if math.IsNaN(v) {
-		return 0, errors.New("prometheus: the query gives NaN")
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("prometheus: the query gives %v", v)
 	}
 	return v, nil
 }

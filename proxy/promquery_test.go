@@ -28,7 +28,7 @@ func TestAskPrometheus(t *testing.T) {
 	}
 	for query, want := range map[string]string{
 		"widgets": "gives 2 values, want one", "none": "gives 0 values, want one", "widgets[1m]": "gives a matrix, want one number",
-		`"text"`: `unexpected value type "string"`, "sum(": "parse error", "0 / 0": "gives NaN",
+		`"text"`: `unexpected value type "string"`, "sum(": "parse error", "0 / 0": "gives NaN", "1 / 0": "gives +Inf", "-1 / 0": "gives -Inf",
 	} {
 		if got, err := askPrometheus(t.Context(), url, query); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v %v, want %s", query, got, err, want)

@@ -88,6 +88,7 @@ func (g *Gateway) apply(c config.Config) {
 		g.pacing.set(next.Poll)
 		g.bridge.Farewell(next.Compat.SayFarewell)
 		g.setSecrets(next.Auth)
+		_ = g.setCertificate(next.TLS) // it has been checked
 		g.log.Info("configuration reloaded", zap.String("changed", strings.Join(hot, ", ")))
 	}
 	if _, cold := config.Changes(g.config, c); len(cold) > 0 {

@@ -26,10 +26,15 @@ func newReloads(t *testing.T) *reloads {
 
 func (r *reloads) write(content string) {
 	r.t.Helper()
-	if err := os.WriteFile(r.file, []byte(content), 0o600); err != nil {
+	r.put(r.file, content)
+	r.look(false)
+}
+
+func (r *reloads) put(file, content string) {
+	r.t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	r.look(false)
 }
 
 func (r *reloads) told(message string) int { return r.logs.FilterMessage(message).Len() }

@@ -29,7 +29,8 @@ type controller struct {
 	exchange   evidence.Exchange
 	history    *evidence.History
 	prometheus evidence.Prometheus
-	webhook    *webhook // nil when there is none
+	webhook    *webhook      // nil when there is none
+	copy       *control.File // of the state in Redis, for a start without it; nil when there is none
 	replicas   atomic.Int64
 }
 
@@ -52,6 +53,9 @@ func (g *Gateway) openRollout() (*controller, error) {
 	if g.redis != nil {
 		store = control.NewRedis(g.redis, c.Redis.Timeout)
 		k.exchange = &evidence.Shared{Client: g.redis, Timeout: c.Redis.Timeout}
+		if k.copy, err = control.OpenFile(c.Rollout.StateFile()); err != nil {
+			k.log.Warn("rollout: there is no copy of the state to start from without Redis", zap.Error(err))
+		}
 	} else if store, err = control.OpenFile(c.Rollout.StateFile()); err != nil {
 		return nil, err
 	}
@@ -65,9 +69,22 @@ func (g *Gateway) openRollout() (*controller, error) {
 		Changed: k.changed, Frozen: k.frozen, Restored: k.restored,
 	})
 	if err := k.runner.Join(context.Background()); err != nil {
-		k.log.Warn("rollout: the state cannot be looked up; until then the flag file is in force", zap.Error(err))
+		k.startWithout(err)
 	}
 	return k, nil
+}
+
+// startWithout goes on where this gateway was before it stopped: the flag file would
+// move everybody back until Redis is there.
+func (k *controller) startWithout(err error) {
+	if k.copy != nil {
+		if s, ok, _ := k.copy.Load(context.Background()); ok {
+			k.runner.Assume(s)
+			k.log.Warn("rollout: the state cannot be looked up; until then its copy is in force", zap.Error(err), zap.Uint64("version", s.Version))
+			return
+		}
+	}
+	k.log.Warn("rollout: the state cannot be looked up; until then the flag file is in force", zap.Error(err))
 }
 
 // replicaName is new with each start: counters begin at 0 again.
@@ -162,6 +179,11 @@ func (g *Gateway) legacyUsers() (users uint64, since time.Time, err error) {
 }
 
 func (k *controller) changed(s control.State, made []control.Entry) {
+	if k.copy != nil {
+		if err := k.copy.Keep(s); err != nil {
+			k.log.Warn("rollout: no copy of the state can be kept; a start without Redis would go by an older one, or by the flag file", zap.Error(err))
+		}
+	}
 	k.gateway.metrics.showRollout(s)
 	k.gateway.bridge.Farewell(k.gateway.config.Compat.SayFarewell || k.awaitsOldPages(s))
 	for _, e := range made {

@@ -68,6 +68,9 @@ func TestADisabledFlag(t *testing.T) {
 	if !slices.Equal(s.Disabled, []string{"notifications-transport"}) || !strings.Contains(s.Reason, "is disabled in the flag file; enable it and resume") || s.Weight != 100 {
 		t.Errorf("%+v", s)
 	}
+	if answer := r.post("resume", "", "Bearer "+adminToken); answer.status != http.StatusConflict || !strings.Contains(answer.detail(), "enable it first") {
+		t.Errorf("%d %s", answer.status, answer.body)
+	}
 	edit("ENABLED")
 	servertest.Within(t, 5*time.Second, "everybody polls again", func() bool { return r.share() == 200 })
 	if s := r.status(); s.Phase != control.Paused {
@@ -243,6 +246,33 @@ func TestRedisIsDownAtTheStart(t *testing.T) {
 	}
 	server.Start(t)
 	r.waitForWeight(30)
+}
+
+// A gateway that starts again without its Redis goes on where it was, and a Redis that
+// comes back empty gets that.
+func TestAGatewayStartsAgainWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server, state := servertest.StartRedis(t), stateIn(t)
+	shared, spec := withRedis(server), withRollout(t, "steps: [{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {}}]")
+	first := newRig(t, shared, spec, state)
+	stop := first.watchUntil()
+	first.waitForWeight(30)
+	first.command("promote", "")
+	before := first.waitForWeight(60)
+	stop()
+	server.Kill()
+
+	second := newRig(t, shared, spec, state)
+	if s := second.status(); s.Weight != 60 || s.Phase != control.Progressing || second.share() < 90 {
+		t.Errorf("weight %d, %s; %d of 200 poll", s.Weight, s.Phase, second.share())
+	}
+	second.watch()
+	second.waitFor("it says that it is frozen", func(s rolloutStatus) bool { return s.Frozen != "" })
+	server.Start(t) // with nothing in it
+	after := second.waitFor("it goes on", func(s rolloutStatus) bool { return s.Frozen == "" && s.Leader })
+	if after.Weight != 60 || after.Version < before.Version || second.share() < 90 {
+		t.Errorf("weight %d, version %d after %d", after.Weight, after.Version, before.Version)
+	}
 }
 
 // A Redis that is emptied gets the state back, and nobody moves meanwhile.

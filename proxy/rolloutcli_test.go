@@ -59,7 +59,7 @@ func TestTheOperatorsDay(t *testing.T) {
 	t.Parallel()
 	o := operate(t, "{setWeight: 30}, {pause: {}}, {setWeight: 60}, {pause: {duration: 1h}}")
 	status := o.waitFor("widgets: progressing at step 1 of 3, 30 % on poll, stream upstream")
-	for _, want := range []string{"Waiting   for promote\n", "  ✓ 0   setWeight 30\n  > 1   pause until promoted\n    2   setWeight 60\n", "1 gateways; this one, ", ", leads.\n", "weight 0 -> 30  by controller: step 0"} {
+	for _, want := range []string{"Waiting   for promote\n", "  ✓ 0   setWeight 30\n  > 1   pause until promoted\n    2   setWeight 60\n", "1 gateway; this one, ", ", leads.\n", "weight 0 -> 30  by controller: step 0"} {
 		if !strings.Contains(status, want) {
 			t.Errorf("no %q in\n%s", want, status)
 		}
@@ -292,6 +292,17 @@ func TestStatusText(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+	paused := rolloutStatus{Phase: control.Progressing, Reason: control.ForTime, StepEnds: at(time.Minute)}
+	if text := paused.text(now); !strings.Contains(text, "Waiting   for time to pass: another 1m\n") {
+		t.Error(text)
+	}
+	paused.Reason = "waiting for a flag file that can be read"
+	if text := paused.text(now); !strings.Contains(text, "Waiting   for a flag file that can be read\n") {
+		t.Error(text)
+	}
+	if text := (rolloutStatus{Frozen: "Redis is gone"}).text(now); !strings.Contains(text, "FROZEN    the flag file alone is in force, until it is known where the rollout is: Redis is gone\n") {
+		t.Error(text)
 	}
 	aborted := rolloutStatus{Phase: control.Aborted, Reason: "abort", RetryFrom: at(time.Minute)}
 	if text := aborted.text(now); !strings.Contains(text, "rollout: aborted, 0 % on poll") || !strings.Contains(text, "Why       abort; retry is possible in 1m\n") {

@@ -51,16 +51,19 @@ func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) 
 	if err != nil {
 		return err
 	}
-	public := &http.Server{Handler: handler, ReadHeaderTimeout: slowHeader, IdleTimeout: idleTimeout, ErrorLog: errorLog}
+	public := &http.Server{
+		Handler: handler, ReadHeaderTimeout: slowHeader, IdleTimeout: idleTimeout, ErrorLog: errorLog,
+		Protocols: protocols(), TLSConfig: g.tlsConfig(),
+	}
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: slowHeader, IdleTimeout: idleTimeout, ErrorLog: errorLog}
 
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan struct{})
 	go func() { defer close(watched); g.watch(watching) }()
 	failed := make(chan error, 2)
-	go func() { failed <- public.Serve(netutil.LimitListener(l.public, g.config.Limits.Connections)) }()
+	go func() { failed <- g.accept(public, netutil.LimitListener(l.public, g.config.Limits.Connections)) }()
 	go func() { failed <- admin.Serve(l.admin) }()
-	g.log.Info("serving", zap.Stringer("listen", l.public.Addr()), zap.Stringer("admin", l.admin.Addr()))
+	g.log.Info("serving", zap.Stringer("listen", l.public.Addr()), zap.Bool("tls", g.certificate.Load() != nil), zap.Stringer("admin", l.admin.Addr()))
 
 	select {
 	case err = <-failed:

@@ -47,7 +47,7 @@ func (g *Gateway) mostElapsed() time.Duration {
 // item is as stale as it is old: also one that the client's last success should have
 // brought, since then a cache or a source that lags has hidden it. What a client
 // that was not there had to wait for is catch-up, and so are repeats.
-func (g *Gateway) polled(client string, p backend.Page, elapsed time.Duration) {
+func (g *Gateway) polled(user, client string, p backend.Page, elapsed time.Duration) {
 	now := time.Now()
 	for i, item := range p.Items {
 		age := max(now.Sub(item.Time()), 0)
@@ -58,6 +58,10 @@ func (g *Gateway) polled(client string, p backend.Page, elapsed time.Duration) {
 			continue
 		}
 		g.metrics.staleness.WithLabelValues("poll").Observe(age.Seconds())
+		if g.limits.evidence.take(user, now) > 0 {
+			continue // what a client says of itself may be a lie
+		}
+		g.metrics.evidence.Observe(age.Seconds())
 		if age <= elapsed+rounding { // what was hidden is not the interval's fault
 			g.tuning.window.Delivered(now, age)
 		}

@@ -49,13 +49,16 @@ func (s rolloutStatus) text(now time.Time) string {
 	writeSteps(&b, s)
 	writeCheckTable(&b, s, now)
 	writeAudit(&b, s)
-	fmt.Fprintf(&b, "\n%d gateways; this one, %s, %s.\n", s.Replicas, s.Replica, map[bool]string{true: "leads", false: "follows"}[s.Leader])
+	fmt.Fprintf(&b, "\n%d %s; this one, %s, %s.\n", s.Replicas, map[bool]string{true: "gateway", false: "gateways"}[s.Replicas == 1], s.Replica, map[bool]string{true: "leads", false: "follows"}[s.Leader])
 	return b.String()
 }
 
 // warnings say what keeps the rollout from being what it seems.
 func (s rolloutStatus) warnings(line func(label, format string, args ...any)) {
-	if s.Frozen != "" {
+	switch {
+	case s.Frozen != "" && s.Phase == "":
+		line("FROZEN", "the flag file alone is in force, until it is known where the rollout is: %s", s.Frozen)
+	case s.Frozen != "":
 		line("FROZEN", "the last state stays in force: %s", s.Frozen)
 	}
 	for _, flag := range s.Disabled {
@@ -69,7 +72,7 @@ func (s rolloutStatus) warnings(line func(label, format string, args ...any)) {
 // until says when what is waited for will be, where that is known.
 func (s rolloutStatus) until(now time.Time) string {
 	switch {
-	case s.StepEnds != nil:
+	case s.StepEnds != nil && s.Reason == control.ForTime:
 		return fmt.Sprintf(": another %s", left(now, *s.StepEnds))
 	case s.RetryFrom != nil && s.RetryFrom.After(now):
 		return fmt.Sprintf("; retry is possible in %s", left(now, *s.RetryFrom))

@@ -30,7 +30,7 @@ func (g *Gateway) stream(c *gin.Context) {
 	if mode != rollout.Retired && !ours && clientOf(c.Request) == "native" { // no EventSource can say Sluice-Client
 		defer g.legacy.Enter(id.User)()
 	}
-	if mode != rollout.Retired && compat.Place(c.Request) == "" {
+	if mode != rollout.Retired && compat.Place(c.Request) == "" && g.limits.oldPages.take(id.User, time.Now()) == 0 {
 		defer g.oldPages.enter(c.Request.Context())()
 	}
 	switch mode {

@@ -23,6 +23,7 @@ type Config struct {
 	Listen string `key:"listen" default:"127.0.0.1:8080" check:"address" doc:"Public listener, host:port. Port 0 takes a free port; an empty host means every interface."`
 	// The default is what has no way in from the Internet: RFC 1122, 1918, 4193 and 4291.
 	TrustedProxies []string `key:"trusted_proxies" default:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7" check:"network" doc:"Networks of the proxies in front. Only what comes from them may say X-Forwarded-*, Forwarded, X-Real-IP or auth.header; from others the app does not see these."`
+	TLS            TLS      `key:"tls"`
 	Admin          Admin    `key:"admin"`
 	Upstream       Upstream `key:"upstream"`
 	Store          Store    `key:"store"`
@@ -36,6 +37,12 @@ type Config struct {
 	Rollout        Rollout  `key:"rollout"`
 	Drain          Drain    `key:"drain"`
 	Log            Log      `key:"log"`
+}
+
+// TLS is what the public listener shows; empty, it speaks plain HTTP.
+type TLS struct {
+	Cert Secret `key:"cert" default:"" file:"true" hot:"set" doc:"The public listener's certificate and those that lead to a root, in PEM. With it the listener speaks TLS 1.2 or later, without it plain HTTP; HTTP/1.1 and HTTP/2 either way."`
+	Key  Secret `key:"key" default:"" file:"true" hot:"set" doc:"The private key of tls.cert, in PEM."`
 }
 
 // Admin is the listener for operators.
@@ -126,7 +133,7 @@ type Compat struct {
 type Rollout struct {
 	Flags       string  `key:"flags" default:"" doc:"Flag file, relative to the working directory. Empty: everybody polls and the stream is bridged."`
 	Spec        string  `key:"spec" default:"" doc:"Rollout file: the steps in which users move, relative to the working directory. Empty: the flag file alone says who polls. It needs rollout.flags."`
-	State       string  `key:"state" default:"" doc:"Where one replica without Redis keeps how far the rollout is. Empty: rollout.spec with .state behind it."`
+	State       string  `key:"state" default:"" doc:"Where one replica without Redis keeps how far the rollout is; with Redis, a copy for a start while that is away. Empty: rollout.spec with .state behind it."`
 	ShadowRatio float64 `key:"shadow_ratio" default:"0" range:"0..1" doc:"Share of the users on the app's own stream whose items are compared with what polls would deliver; a poll of the app's data for each of them, once per poll.interval. 0: nobody."`
 	Webhook     Secret  `key:"webhook" default:"" file:"true" check:"webhook-url" doc:"URL to which every change of the rollout is POSTed, as JSON."`
 }

@@ -15,7 +15,7 @@ import (
 //	range    the lowest and the highest value, "1s..1h"
 //	check    a further test of the value, a name in checks
 //	file     "true": there is also an option, with fileSuffix, that names a file with the value
-//	hot      "true": a running gateway takes over a new value
+//	hot      "true": a running gateway takes over a new value; "set": if there is one before and after
 type option struct {
 	key, env string
 	fallback string // the default, as text
@@ -25,7 +25,7 @@ type option struct {
 	high     string
 	check    string
 	hasFile  bool
-	hot      bool
+	hot      string
 	fileOf   string // the key whose value the file named here holds; "" for an option that holds its own
 	field    []int
 	typ      reflect.Type
@@ -61,7 +61,7 @@ func newOption(key string, field []int, f reflect.StructField) option {
 		key: key, env: envName(key), field: field, typ: f.Type,
 		fallback: f.Tag.Get("default"), doc: f.Tag.Get("doc"),
 		allowed: words(f.Tag.Get("allowed")),
-		low:     low, high: high, check: f.Tag.Get("check"), hasFile: f.Tag.Get("file") == "true", hot: f.Tag.Get("hot") == "true",
+		low:     low, high: high, check: f.Tag.Get("check"), hasFile: f.Tag.Get("file") == "true", hot: f.Tag.Get("hot"),
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -12,6 +13,10 @@ var samples = map[string]struct{ value, beside string }{
 	"admin.listen":             {value: ":9001"},
 	"admin.token":              {value: "an operator's token"},
 	"admin.token_file":         {value: "FILE"},
+	"tls.cert":                 {value: pairA.cert, beside: "tls.key=" + pairA.key},
+	"tls.cert_file":            {value: "FILE", beside: "tls.key=" + pairA.key},
+	"tls.key":                  {value: pairA.key, beside: "tls.cert=" + pairA.cert},
+	"tls.key_file":             {value: "FILE", beside: "tls.cert=" + pairA.cert},
 	"upstream.url":             {value: "https://app.example:8443/"},
 	"upstream.timeout":         {value: "1m30s"},
 	"store.driver":             {value: "sqlite", beside: "store.dsn=app.db"},
@@ -73,7 +78,7 @@ var samples = map[string]struct{ value, beside string }{
 
 // fileContents is what the file forms read in TestRoundTrip.
 var fileContents = map[string]string{"store.dsn_file": "app.db", "redis.url_file": "redis://cache", "auth.key_file": "filekey", "auth.old_key_file": "old", "auth.secret_file": "0123456789abcdefg", "admin.token_file": "file token",
-	"rollout.webhook_file": "http://hooks.example/y"}
+	"rollout.webhook_file": "http://hooks.example/y", "tls.cert_file": pairA.cert, "tls.key_file": pairA.key}
 
 func TestEveryOptionIsDescribed(t *testing.T) {
 	keys, names := map[string]bool{}, map[string]bool{}
@@ -103,7 +108,7 @@ func TestEveryOptionIsDescribed(t *testing.T) {
 }
 
 func TestSecretsHaveFileForms(t *testing.T) {
-	for _, key := range []string{"admin.token", "auth.key", "auth.old_key", "auth.secret", "store.dsn", "redis.url", "rollout.webhook"} {
+	for _, key := range []string{"admin.token", "auth.key", "auth.old_key", "auth.secret", "store.dsn", "redis.url", "rollout.webhook", "tls.cert", "tls.key"} {
 		if !isKey(key + "_file") {
 			t.Errorf("%s has no file form", key)
 		}
@@ -144,10 +149,13 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// asYAML writes one key in nested form, unquoted.
+// asYAML writes one key in nested form, unquoted if it is one line.
 func asYAML(o option, text string) string {
 	if o.list() {
 		text = "[" + text + "]"
+	}
+	if strings.Contains(text, "\n") {
+		text = strconv.Quote(text)
 	}
 	section, name, nested := strings.Cut(o.key, ".")
 	if !nested {

@@ -36,8 +36,11 @@ func (o option) description() string {
 	if o.low != "" {
 		parts = append(parts, fmt.Sprintf("From %s to %s.", o.low, o.high))
 	}
-	if o.hot {
+	switch o.hot {
+	case "true":
 		parts = append(parts, "Reloaded.")
+	case "set":
+		parts = append(parts, "Reloaded, but for the first one, or none any more.")
 	}
 	return strings.Join(parts, " ")
 }

@@ -150,6 +150,7 @@ func (l *loader) checkTogether() {
 	l.require(c.Poll.LimitDefault <= c.Poll.LimitMax, "poll.limit_default must not be above poll.limit_max", "poll.limit_default", "poll.limit_max")
 	l.require(c.Drain.Deadline >= c.Drain.Grace, "drain.deadline must not be below drain.grace", "drain.deadline", "drain.grace")
 	l.checkAuth()
+	l.checkTLS(time.Now())
 }
 
 func (l *loader) checkAuth() {

@@ -18,6 +18,9 @@ func places(r *http.Request) (all []place) {
 	at := url.URL{Host: r.Host}
 	proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
 	proto = strings.ToLower(strings.TrimSpace(proto))
+	if proto == "" && r.TLS != nil {
+		proto = "https"
+	}
 	for _, scheme := range []string{"http", "https"} {
 		if proto == scheme || proto != "http" && proto != "https" {
 			port := at.Port()

@@ -133,6 +133,9 @@ func (m Machine) advance(s *State, now time.Time, why Entry) {
 	}
 }
 
+// ForTime is the reason of a timed pause that nothing else keeps.
+const ForTime = "waiting for time to pass"
+
 // step does what a step asks for, and reports whether it is over.
 func (m Machine) step(s *State, w World) bool {
 	why := itself(ByStep, fmt.Sprintf("step %d", s.Step))
@@ -147,7 +150,7 @@ func (m Machine) step(s *State, w World) bool {
 	case spec.Pause:
 		s.Reason = "waiting for promote"
 		if st.Pause > 0 {
-			s.Reason = "waiting for time to pass"
+			s.Reason = ForTime
 		}
 		return st.Pause > 0 && s.elapsed(w.Now) >= st.Pause
 	default:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"sluice/rollout"
 	"sluice/rollout/spec"
@@ -140,6 +141,37 @@ func TestBackground(t *testing.T) {
 }
 
 // An answer that is on its way is waited for, but not for ever.
+// A source that says a page about its trouble does not make the state one.
+func TestNotesAreShort(t *testing.T) {
+	b := newBed(t, spec.Spec{Steps: []spec.Step{analysis(metric("a")), pause(0)}})
+	w := b.w.world()
+	w.Measure = func(spec.Metric, time.Time) Measurement {
+		return Measurement{Err: errors.New(strings.Repeat("é", 1<<20))}
+	}
+	for range 12 {
+		w.Now = w.Now.Add(time.Second)
+		b.s = b.m.Tick(b.s, w)
+	}
+	note := b.s.Checks["a"].Note
+	if len(note) > 2*longestNote || !utf8.ValidString(note) || !strings.HasPrefix(note, "no data: éé") || !strings.HasSuffix(note, "é…") {
+		t.Errorf("%d bytes: %.400s", len(note), note)
+	}
+}
+
+// A leader whose clock is an hour behind the last one's goes on measuring.
+func TestTheClockGoesBack(t *testing.T) {
+	s := spec.Spec{Steps: []spec.Step{weight(10), pause(0)}}
+	s.Background = &spec.Background{Metrics: []spec.Metric{metric("a", func(m *spec.Metric) { m.Count = 0 })}}
+	b := newBed(t, s).after(21 * time.Second)
+	passed := b.s.Checks[Beside+"a"].Passed
+	b.w.now = b.w.now.Add(-time.Hour)
+	if b.after(11 * time.Second); b.s.Checks[Beside+"a"].Passed != passed+1 || passed == 0 {
+		t.Errorf("measured %d times, and then %d", passed, b.s.Checks[Beside+"a"].Passed)
+	}
+	b.w.value = 2
+	b.after(10*time.Second).want(Aborted, 1, 0)
+}
+
 func TestLaterMeasurements(t *testing.T) {
 	b := newBed(t, spec.Spec{Steps: []spec.Step{analysis(metric("a", func(m *spec.Metric) { m.OnNoData = spec.Fail }))}})
 	world := func() World {
@@ -235,6 +267,7 @@ func TestPromote(t *testing.T) {
 	all := spec.Spec{Steps: []spec.Step{pause(0), weight(10), analysis(metric("a")), stream(rollout.Bridge), weight(100), stream(rollout.Retired), pause(0)}}
 	b := newBed(t, all).after(time.Second).do(Command{Verb: Promote}).want(Progressing, 1, 0)
 	b.after(time.Second).want(Progressing, 2, 10).do(Command{Verb: Promote}).want(Progressing, 3, 10)
+	refused(t, b.try(Command{Verb: Promote, Force: true}), "--force is for a step that retires the stream; step 3 is setStream bridge")
 	b.do(Command{Verb: Promote, Full: true}).want(Progressing, 5, 100)
 	refused(t, b.after(time.Second).try(Command{Verb: Promote}), "step 5 retires the stream and is waiting until")
 	refused(t, b.try(Command{Verb: Promote, Full: true}), "promote --force retires it all the same")
@@ -265,11 +298,13 @@ func TestPhasesRefuse(t *testing.T) {
 	b.do(Command{Verb: Pause, Cause: "lunch"})
 	refused(t, b.try(Command{Verb: Promote}), "this one is paused: pause: lunch")
 	refused(t, b.try(Command{Verb: Pause}), "pause is for a rollout that is progressing")
-	b.do(Command{Verb: Abort}).want(Aborted, 1, 0)
+	refused(t, b.try(Command{Verb: Resume, Disabled: []string{rollout.TransportFlag}}), "the flag notifications-transport is disabled in the flag file; enable it first")
+	b.do(Command{Verb: Abort, Disabled: []string{rollout.TransportFlag}}).want(Aborted, 1, 0)
 	refused(t, b.try(Command{Verb: Abort}), "aborted already: abort")
 	refused(t, b.try(Command{Verb: Promote}), "this one is aborted")
 	b.after(59 * time.Second)
 	refused(t, b.try(Command{Verb: Retry}), "lasts another 1s")
+	refused(t, b.try(Command{Verb: Retry, Disabled: []string{rollout.StreamFlag}}), "legacy-stream is disabled")
 	b.after(time.Second).do(Command{Verb: Retry}).want(Progressing, 0, 0).after(time.Second).want(Progressing, 1, 10)
 }
 

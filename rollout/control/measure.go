@@ -21,6 +21,8 @@ func (m Machine) measure(s *State, w World, metrics []spec.Metric, prefix string
 		switch {
 		case !begun:
 			p = Progress{Measured: w.Now}
+		case w.Now.Before(p.Measured): // by the clock of a leader before, or before it was put back
+			p.Measured = w.Now
 		case w.Now.Sub(p.Measured) >= metric.Interval && !done(p, metric):
 			p = look(p, metric, w)
 		}
@@ -119,7 +121,7 @@ func judge(p *Progress, metric spec.Metric, found Measurement) spec.NoData {
 	p.Value, p.Note = nil, ""
 	switch {
 	case found.Err != nil:
-		p.Note = "no data: " + found.Err.Error()
+		p.Note = "no data: " + brief(found.Err.Error())
 		return metric.OnNoData
 	case found.Samples < metric.MinSamples:
 		p.Note = fmt.Sprintf("no data: %d samples, %d are needed", found.Samples, metric.MinSamples)
@@ -130,6 +132,17 @@ func judge(p *Progress, metric spec.Metric, found Measurement) spec.NoData {
 		return spec.Pass
 	}
 	return spec.Fail
+}
+
+// longestNote is in bytes. The state is read by all replicas every second, and what a
+// source says of its trouble can be a page.
+const longestNote = 300
+
+func brief(s string) string {
+	if len(s) <= longestNote {
+		return s
+	}
+	return strings.ToValidUTF8(s[:longestNote], "") + "…"
 }
 
 // count adds a verdict. In a dry run all count as passed.

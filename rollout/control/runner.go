@@ -43,12 +43,15 @@ const (
 //
 // A store that is lost freezes all: the last state stays in force. A store that
 // was emptied, or has gone back to an older state, gets the newest one back from
-// a replica: nobody is moved by a cache that forgets.
+// a replica: nobody is moved by a cache that forgets. A replica that starts while the
+// store is lost can assume the last state that it knew.
 type Runner struct {
 	o    Options
 	turn sync.Mutex // is held by the one who looks at the store or changes it
 	// tried was given to the store, which has not answered: it may have taken it.
 	tried State
+	// assumed is what is in force here, until the store has been asked.
+	assumed bool
 
 	mu     sync.Mutex
 	status Status
@@ -106,6 +109,15 @@ func (r *Runner) Join(ctx context.Context) error {
 	return r.sync(ctx)
 }
 
+// Assume puts in force what this replica was told before it stopped, when Join has
+// failed: until the store can be asked, which gets it only if it has nothing.
+func (r *Runner) Assume(s State) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	r.enter(s, nil)
+	r.assumed = true
+}
+
 // leave makes the lease end now, if it is ours. If that fails, it ends by itself.
 func (r *Runner) leave(ctx context.Context) {
 	if r.Status().Leads {
@@ -143,7 +155,7 @@ func (r *Runner) sync(ctx context.Context) error {
 	}
 	here := r.Status()
 	switch {
-	case ok && (!here.Known || stored.Version > here.State.Version || stored.rivals(here.State)):
+	case ok && (!here.Known || r.assumed || stored.Version > here.State.Version || stored.rivals(here.State)):
 		var made []Entry
 		if stored.Version == r.tried.Version && !stored.rivals(r.tried) {
 			made = stored.EntriesSince(stored.Version - 1)
@@ -203,6 +215,7 @@ func (r *Runner) save(ctx context.Context, s State) error {
 
 // enter puts a state in force here.
 func (r *Runner) enter(s State, made []Entry) {
+	r.assumed = false
 	r.o.Steer(&rollout.Heading{Weight: s.Weight, Stream: s.Stream})
 	r.update(func(now *Status) { now.State, now.Known = s, true })
 	r.o.Changed(s, made)

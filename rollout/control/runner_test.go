@@ -200,6 +200,34 @@ func TestRivalStates(t *testing.T) {
 	}
 }
 
+// What a replica assumes fills an empty store, and gives way to whatever a store has:
+// meanwhile another rollout may have begun.
+func TestAnAssumedState(t *testing.T) {
+	store, client := openRedis(t, servertest.StartRedis(t))
+	first := newReplica("first", store, waits)
+	first.look(t.Context())
+	first.look(t.Context())
+	old := first.Status().State
+	old.Version, old.Weight = 99, 77
+	late := newReplica("late", store, waits)
+	late.Assume(old)
+	if late.weight() != 77 {
+		t.Errorf("weight %d is in force", late.weight())
+	}
+	late.look(t.Context())
+	if s := late.Status().State; s.Weight != 10 || s.Version >= 99 || late.weight() != 10 {
+		t.Errorf("weight %d, version %d, although the store had another", s.Weight, s.Version)
+	}
+	if err := client.Del(t.Context(), stateKey, leaseKey).Err(); err != nil {
+		t.Fatal(err)
+	}
+	late.Assume(old)
+	late.look(t.Context())
+	if s, ok, err := store.Load(t.Context()); err != nil || !ok || s.Weight != 77 {
+		t.Errorf("%+v, %v, %v", s, ok, err)
+	}
+}
+
 // A store that took a state and could not say so: the change is told all the same, once.
 func TestAnAnswerIsLost(t *testing.T) {
 	store, _ := openRedis(t, servertest.StartRedis(t))

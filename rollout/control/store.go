@@ -87,6 +87,26 @@ func (f *File) Restore(_ context.Context, s State) error {
 	return f.put(s)
 }
 
+// Keep makes the file a copy of a state that another store has. Measurements alone are
+// not worth a write.
+func (f *File) Keep(s State) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state != nil && f.state.sameAudit(s) {
+		return nil
+	}
+	return f.put(s)
+}
+
+// sameAudit says whether two states end with the same change.
+func (s State) sameAudit(o State) bool {
+	if len(s.Audit) == 0 || len(o.Audit) == 0 {
+		return false
+	}
+	a, b := s.Audit[len(s.Audit)-1], o.Audit[len(o.Audit)-1]
+	return a.Version == b.Version && a.At.Equal(b.At)
+}
+
 func (f *File) put(s State) error {
 	if err := replace(f.path, s); err != nil {
 		return fmt.Errorf("the state of the rollout: %w", err)

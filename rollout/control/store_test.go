@@ -187,3 +187,40 @@ func TestChangesAreTold(t *testing.T) {
 		t.Error("nobody was told")
 	}
 }
+
+// A copy follows each change, also to a rollout that has begun anew, and no measurement.
+func TestACopyIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "copy")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t, waits)
+	kept := func() uint64 {
+		t.Helper()
+		if err := f.Keep(b.s); err != nil {
+			t.Fatal(err)
+		}
+		again, err := OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _, _ := again.Load(t.Context())
+		return s.Version
+	}
+	if v := kept(); v != 1 {
+		t.Errorf("version %d", v)
+	}
+	changed := b.after(time.Second).s.Version
+	if v := kept(); v != changed || v == 1 {
+		t.Errorf("version %d, want %d", v, changed)
+	}
+	b.s.Version++ // a measurement
+	if v := kept(); v != changed {
+		t.Errorf("version %d, want %d", v, changed)
+	}
+	b.s = b.m.Start(b.w.now.Add(time.Hour), rollout.Heading{Stream: rollout.Upstream})
+	if v := kept(); v != 1 {
+		t.Errorf("version %d of the rollout that has begun anew", v)
+	}
+}

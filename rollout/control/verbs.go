@@ -35,6 +35,8 @@ type Command struct {
 	Full bool
 	// Force opens the gate of a retirement.
 	Force bool
+	// Disabled are the flags that the flag file has switched off where the person asks.
+	Disabled []string
 	// Seen is the version that the person acts upon; 0 is any.
 	Seen uint64
 }
@@ -53,6 +55,9 @@ func (m Machine) Do(before State, c Command, now time.Time) (State, error) {
 	}
 	if before.Spec != m.Hash && c.Verb != Abort {
 		return before, refuse("this gateway has another spec than the rollout that is under way; try again when all gateways have the same")
+	}
+	if (c.Verb == Resume || c.Verb == Retry) && len(c.Disabled) > 0 {
+		return before, refuse("the flag %s is disabled in the flag file; enable it first", c.Disabled[0])
 	}
 	s := before.next()
 	var err error
@@ -115,6 +120,9 @@ func move(s *State, c Command, now time.Time, from, to Phase) error {
 func (m Machine) promote(s *State, c Command, now time.Time) error {
 	if s.Phase != Progressing {
 		return refuse("promote is for a rollout that is progressing; this one is %s: %s", s.Phase, s.Reason)
+	}
+	if st := m.Spec.Steps[s.Step]; c.Force && !c.Full && st.Stream != rollout.Retired {
+		return refuse("--force is for a step that retires the stream; step %d is %s", s.Step, st)
 	}
 	for first := true; ; first = false {
 		switch st := m.Spec.Steps[s.Step]; {

@@ -4,8 +4,9 @@
 // Every gateway publishes its counters, which only grow, every few seconds, and
 // keeps what it sees of all of them in a [History], whether it leads or not: a new
 // leader knows what the old one knew. A gateway that restarts has a new name, and
-// so counts from 0 again: nothing is counted twice, and lost is only what a gateway
-// counted after it last published.
+// so counts from 0 again: nothing is counted twice. Lost is only what a gateway
+// counted after it last published, and most of what one counted that could not publish
+// for minutes.
 package evidence
 
 import (

@@ -41,12 +41,16 @@ func (h *History) See(at time.Time, reports map[string]Report) {
 	defer h.mu.Unlock()
 	for name, r := range reports {
 		before, known := h.last[name]
+		if known && r.Counts[Uptime] < before.counts[Uptime] {
+			r.Counts = before.counts // the exchange has gone back to an older report
+		}
 		h.last[name] = lastSeen{at, r.Counts}
 		if !known && h.older(r, at) {
 			continue // what was counted before we looked is not known to be recent
 		}
+		share := h.recent(before.counts, r.Counts, at)
 		for count, v := range r.Counts {
-			h.total[count] += v - before.counts[count]
+			h.total[count] += share * (v - before.counts[count])
 		}
 	}
 	// A name that has not come for long comes no more; the Exchange has forgotten it.
@@ -63,6 +67,18 @@ func (h *History) older(r Report, at time.Time) bool {
 	}
 	since := at.Sub(h.seen[len(h.seen)-1].at) + 2*Every
 	return r.Counts[Uptime] > since.Seconds()
+}
+
+// recent is the share of what a gateway has counted since its last report that belongs
+// to the time since the last look: who could not publish for minutes, and now does,
+// has not done all that in a moment. Ratios stay what they were.
+func (h *History) recent(before, now Counts, at time.Time) float64 {
+	counted := now[Uptime] - before[Uptime]
+	if len(before) == 0 || len(h.seen) == 0 || counted <= 0 {
+		return 1
+	}
+	since := at.Sub(h.seen[len(h.seen)-1].at) + 2*Every
+	return min(1, since.Seconds()/counted)
 }
 
 // fineness is how much longer than asked for a time may become, as one part in so many.

@@ -109,6 +109,47 @@ func TestTheFirstSightIsTheBase(t *testing.T) {
 	}
 }
 
+// A gateway that was cut off and is back has not done in a moment what it did in minutes.
+func TestALateReport(t *testing.T) {
+	h := NewHistory(time.Hour)
+	for i := range 181 {
+		seconds := i * 2
+		reports := map[string]Report{"a": {Counts: Counts{Uptime: float64(seconds), SourceReads: float64(10 * seconds)}}}
+		if seconds <= 40 || seconds >= 350 {
+			reports["b"] = Report{Counts: Counts{Uptime: float64(seconds), SourceReads: float64(10 * seconds)}}
+		} else {
+			reports["b"] = Report{Counts: Counts{Uptime: 40, SourceReads: 400}}
+		}
+		h.See(begin.Add(time.Duration(seconds)*time.Second), reports)
+	}
+	now := begin.Add(360 * time.Second)
+	c, over := h.Since(now.Add(-30*time.Second), now)
+	if rate := c[SourceReads] / over.Seconds(); rate < 13 || rate > 20 {
+		t.Errorf("%.1f reads a second, want 10 of one gateway and 10 of the other since it is back", rate)
+	}
+}
+
+// A Redis that fails over to an older report, and has the new one again, has not seen
+// anything twice.
+func TestAnOlderReport(t *testing.T) {
+	h := NewHistory(time.Hour)
+	empties := func(uptime float64) float64 {
+		if uptime < 30 {
+			return 0
+		}
+		return 1
+	}
+	for i, uptime := range []float64{20, 30, 31, 25, 35, 37, 39, 41, 43, 45} {
+		h.See(begin.Add(time.Duration(i)*Every), map[string]Report{"a": {Counts: Counts{Uptime: uptime, FalseEmpties: empties(uptime)}}})
+	}
+	now := begin.Add(9 * Every)
+	for back := 1; back <= 7; back++ {
+		if c, over := h.Since(now.Add(-time.Duration(back)*Every), now); over == 0 || c[FalseEmpties] != 0 {
+			t.Errorf("%v false empties in the last %s", c[FalseEmpties], over)
+		}
+	}
+}
+
 // A history that is no longer fed knows nothing of now.
 func TestAHistoryGrowsOld(t *testing.T) {
 	h := NewHistory(time.Hour)

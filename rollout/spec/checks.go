@@ -55,12 +55,12 @@ type Check struct {
 var Checks = []Check{
 	{
 		Name: PollSuccessRatio, Unit: Ratio, Needs: Pollers,
-		What:   "polls that Sluice answered with 200, of those that had valid credentials and parameters",
+		What:   "polls that Sluice answered with 200, of those with valid credentials and parameters that came not too often",
 		Sample: "polls", MinSamples: 100, Range: atLeast(0.999),
 	},
 	{
 		Name: StalenessP95, Unit: Seconds, Needs: Pollers,
-		What:   "95th percentile of the time from an item's creation to its delivery by a poll, without what waited for a closed laptop",
+		What:   "95th percentile of the time from an item's creation to its delivery by a poll, without what waited for a closed laptop; one item in 5 s of each user counts",
 		Sample: "items", MinSamples: 20, Range: atMost(10),
 	},
 	{
