@@ -80,7 +80,7 @@ func newFleet(t *testing.T, spec string) *fleet {
 		g.environ = []string{
 			"SLUICE_LISTEN=" + strings.TrimPrefix(g.url, "http://"), "SLUICE_ADMIN_LISTEN=" + strings.TrimPrefix(g.admin, "http://"),
 			"SLUICE_ADMIN_TOKEN=" + fleetToken, "SLUICE_AUTH_KEY=" + key, "SLUICE_UPSTREAM_URL=" + f.app.url, "SLUICE_UPSTREAM_TIMEOUT=5s",
-			"SLUICE_REDIS_URL=" + f.redis.URL, "SLUICE_REDIS_TIMEOUT=1s", "SLUICE_POLL_INTERVAL=" + fleetInterval.String(), "SLUICE_LOG_LEVEL=warn",
+			"SLUICE_REDIS_URL=" + f.redis.URL, "SLUICE_REDIS_TIMEOUT=1s", "SLUICE_POLL_INTERVAL=" + fleetInterval.String(), "SLUICE_POLL_CEILING=" + (2 * fleetInterval).String(), "SLUICE_LOG_LEVEL=warn",
 			"SLUICE_COMPAT_MAX_DURATION=3s", "SLUICE_COMPAT_OLD_PAGE_DURATION=8s",
 			"SLUICE_ROLLOUT_FLAGS=" + f.flags, "SLUICE_ROLLOUT_SPEC=" + file,
 		}
