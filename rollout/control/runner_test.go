@@ -218,6 +218,18 @@ func TestAnAssumedState(t *testing.T) {
 	if s := late.Status().State; s.Weight != 10 || s.Version >= 99 || late.weight() != 10 {
 		t.Errorf("weight %d, version %d, although the store had another", s.Weight, s.Version)
 	}
+	told := late.Status().State
+	older := told
+	older.Version, older.Weight = 1, 3
+	if err := client.Del(t.Context(), stateKey, leaseKey).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Save(t.Context(), older); err != nil {
+		t.Fatal(err)
+	}
+	if late.look(t.Context()); late.weight() != 10 {
+		t.Errorf("weight %d: what it was told since is taken for assumed", late.weight())
+	}
 	if err := client.Del(t.Context(), stateKey, leaseKey).Err(); err != nil {
 		t.Fatal(err)
 	}
