@@ -76,6 +76,10 @@ func (a *audience) write(ctx context.Context, db *appdb.DB) {
 	}
 }
 
+// comeback is how long pages may stay away: whose polls failed waits for up to twice the
+// interval, which gateways raise while the source fails.
+const comeback = 2 * servertest.Patience
+
 // allShown waits until every page has shown what was written for its user up to now.
 func (a *audience) allShown() {
 	a.t.Helper()
@@ -91,7 +95,7 @@ func (a *audience) allShown() {
 			a.t.Log("at last: ", missing)
 		}
 	}()
-	servertest.Eventually(a.t, "everybody was shown everything", func() bool {
+	servertest.Within(a.t, comeback, "everybody was shown everything", func() bool {
 		missing = ""
 		for _, b := range a.tabs {
 			b.mu.Lock()
@@ -127,7 +131,7 @@ func (a *audience) moved() []*tab {
 // the last page was told since a time.
 func (a *audience) back(since time.Time) (last time.Time) {
 	a.t.Helper()
-	servertest.Eventually(a.t, "all are back on the stream", func() bool { return len(a.moved()) == 0 })
+	servertest.Within(a.t, comeback, "all are back on the stream", func() bool { return len(a.moved()) == 0 })
 	last = since
 	for _, b := range a.on("sse") {
 		b.mu.Lock()
