@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os/signal"
 	"strings"
@@ -93,14 +94,21 @@ func (s *serveCommand) Run(ctx context.Context, p Process) error {
 	if err != nil {
 		return err
 	}
-	follow := func(ctx context.Context, g *Gateway) {
-		(&reloader{file: s.Config, environ: p.Environ, gateway: g, seen: g.config, fault: fmt.Sprint(nil)}).run(ctx)
+	var admin net.Addr
+	follow := func(running context.Context, g *Gateway) {
+		above := newSupervisor(p.Environ, g.log)
+		above.tell("READY=1")
+		var group sync.WaitGroup
+		group.Go(func() { above.stopping(ctx, running) })
+		group.Go(func() { above.watch(running, answers(admin, above.every)) })
+		(&reloader{file: s.Config, environ: p.Environ, gateway: g, above: above, seen: g.config, fault: fmt.Sprint(nil)}).run(running)
+		group.Wait()
 	}
-	return runGateway(ctx, c, p.Stderr, (*Gateway).Handler, func(listeners) {}, follow)
+	return runGateway(ctx, c, p.Stderr, (*Gateway).Handler, func(l listeners) { admin = l.admin.Addr() }, follow)
 }
 
 // runGateway runs one gateway from start to drain. front makes what its public
-// listener serves; opened is told where it listens; beside runs until the gateway stops.
+// listener serves; opened is told where it listens; beside runs until the gateway has stopped.
 func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func(*Gateway) http.Handler, opened func(listeners), beside func(context.Context, *Gateway)) (err error) {
 	log, err := newLogger(c.Log, logs)
 	if err != nil {
@@ -117,7 +125,7 @@ func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func
 		return err
 	}
 	opened(l)
-	besideCtx, stop := context.WithCancel(ctx)
+	besideCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer stop()

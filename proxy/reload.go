@@ -26,6 +26,7 @@ type reloader struct {
 	file    string
 	environ []string
 	gateway *Gateway
+	above   supervisor
 	seen    config.Config
 	fault   string // what was wrong at the last look
 }
@@ -42,7 +43,7 @@ func (r *reloader) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hangUp:
-			r.look(true)
+			r.above.reload(func() { r.look(true) })
 		case <-tick.C:
 			r.look(false)
 		}

@@ -272,5 +272,5 @@ func (k *exportCommand) Run(ctx context.Context, p Process) error {
 		_, err = p.Stdout.Write(text)
 		return err
 	}
-	return os.WriteFile(k.To, text, 0o644)
+	return os.WriteFile(k.To, text, 0o644) //nolint:gosec // G306: a flag file is for others to read
 }

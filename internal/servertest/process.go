@@ -63,6 +63,9 @@ func (p *Process) Signal(s syscall.Signal) {
 	}
 }
 
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Status waits for the end.
 func (p *Process) Status() int {
 	<-p.exited

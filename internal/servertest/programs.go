@@ -24,9 +24,12 @@ func RunWithPrograms(m *testing.M, use func(folder string), packages ...string) 
 	return m.Run()
 }
 
+// build builds as the Dockerfile does.
 func build(folder string, packages []string) error {
-	args := append([]string{"build", "-o", folder + string(filepath.Separator)}, packages...)
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+	args := append([]string{"build", "-trimpath", "-o", folder + string(filepath.Separator)}, packages...)
+	command := exec.Command("go", args...)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return nil

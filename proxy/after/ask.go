@@ -44,7 +44,7 @@ func (v *visit) open(ctx context.Context, path string, credentials http.Header, 
 	}
 	maps.Copy(req.Header, credentials)
 	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
+		req.Header.Set(headers[i], headers[i+1]) //nolint:gosec // G602: pairs
 	}
 	return v.client.Do(req)
 }

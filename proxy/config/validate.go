@@ -60,7 +60,7 @@ func checkAppURL(text string) error {
 
 // checkCookieName follows RFC 6265, section 4.1.1.
 func checkCookieName(text string) error {
-	if (&http.Cookie{Name: text}).Valid() != nil {
+	if (&http.Cookie{Name: text}).Valid() != nil { //nolint:gosec // G124: only its name is looked at
 		return fmt.Errorf("%q is not a cookie name", text)
 	}
 	return nil
