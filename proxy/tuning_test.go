@@ -61,14 +61,12 @@ func TestTheRecommendationIsLive(t *testing.T) {
 // Items that reach a client which was there tell of the overhead; others do not.
 func TestOnlyFreshItemsTellOfTheOverhead(t *testing.T) {
 	r := newRig(t)
-	for range 25 {
-		r.get("alice", "/api/notifications", "Sluice-Elapsed: 6")
+	for i := range 25 { // of each user only a few items count
+		user := "user-" + strconv.Itoa(i)
+		r.insert(user, 4*time.Second, "fresh-"+user)
+		r.insert(user, time.Minute, "old-"+user)
+		r.get(user, "/api/notifications", "Sluice-Elapsed: 6")
 	}
-	for i := range 25 {
-		r.insert("alice", 4*time.Second, "fresh-"+strconv.Itoa(i))
-		r.insert("alice", time.Minute, "old-"+strconv.Itoa(i))
-	}
-	r.get("alice", "/api/notifications", "Sluice-Elapsed: 6")
 	r.wantValue("delivery_overhead_seconds", 4.5-3, 0.8) // half of 6 s are the wait
 }
 
