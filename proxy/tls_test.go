@@ -13,6 +13,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -262,5 +263,18 @@ func TestDrainingAnswersEndTheirConnection(t *testing.T) {
 		e.gateway.draining.Store(true)
 		again()
 		servertest.Eventually(t, name+": a connection of its own while draining", func() bool { return !again() })
+	}
+}
+
+// A change of protocol needs its own Connection field, draining or not.
+func TestDrainingLeavesUpgradesAlone(t *testing.T) {
+	draining := new(atomic.Bool)
+	draining.Store(true)
+	for status, want := range map[int]string{http.StatusOK: "close", http.StatusEarlyHints: "", http.StatusSwitchingProtocols: ""} {
+		w := httptest.NewRecorder()
+		(&recorder{ResponseWriter: w, last: draining}).WriteHeader(status)
+		if got := w.Header().Get("Connection"); got != want {
+			t.Errorf("%d: Connection: %q", status, got)
+		}
 	}
 }
