@@ -18,8 +18,12 @@ import (
 // responses and adds bodies of its own.
 type recorder struct {
 	http.ResponseWriter
-	last   *atomic.Bool // whether the connection is to end with the response
-	status int          // of the final response; 0 before it
+	last *atomic.Bool // whether the connection is to end with the response
+	// unsure: where the request ends another reader may see in another place, by a length
+	// besides its chunks or by chunks of HTTP/1.0, both of which net/http hides. So the
+	// connection has to end with it (RFC 9112, section 6.1).
+	unsure bool
+	status int // of the final response; 0 before it
 	bytes  int64
 
 	// What the handler says about the request, for its log line.
@@ -36,7 +40,7 @@ func (r *recorder) WriteHeader(status int) {
 	}
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		r.status = status
-		if r.last.Load() && status != http.StatusSwitchingProtocols {
+		if (r.last.Load() || r.unsure) && status != http.StatusSwitchingProtocols {
 			r.Header().Set("Connection", "close")
 		}
 	}
@@ -76,7 +80,7 @@ func (r *recorder) FlushError() error {
 // asks the client to connect anew (over HTTP/2: GOAWAY), and so to another gateway.
 func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorder{ResponseWriter: w, last: draining}
+		rec := &recorder{ResponseWriter: w, last: draining, unsure: r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)}
 		start := time.Now()
 		defer func() {
 			fault := recover()

@@ -199,6 +199,11 @@ func (g *Gateway) refuse(rec *recorder, err error) {
 func (g *Gateway) pass(c *gin.Context) {
 	c.Status(http.StatusOK) // or gin would add its own page to a 404 of the app
 	rec := below(c)
+	if c.Request.Method == http.MethodConnect {
+		rec.outcome = "refused"
+		writeProblem(rec, http.StatusMethodNotAllowed, "this is no proxy to elsewhere")
+		return
+	}
 	rec.outcome = "passed"
 	// The app may answer before it has read all of an upload. HTTP/2 always lets it.
 	_ = http.NewResponseController(rec).EnableFullDuplex()
