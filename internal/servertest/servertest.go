@@ -3,17 +3,28 @@
 package servertest
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// FreePort returns a loopback port that was free a moment ago.
+// Ports of tests lie below those that the kernel hands out by itself (Linux: 32768 and
+// up), which another server or a client might get between FreePort and its use.
+const firstPort, lastPort = 10_000, 32_767
+
+// handedOut are the ports that FreePort has returned, none of them twice: a server
+// that is about to start does not hold its port yet.
+var handedOut sync.Map
+
+// FreePort returns a loopback port that was free a moment ago, another one each time.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	port, err := freePort()
@@ -24,12 +35,16 @@ func FreePort(t testing.TB) int {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for range 1000 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if _, before := handedOut.LoadOrStore(port, true); before {
+			continue
+		}
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no free port")
 }
 
 // Redis is a redis-server of this test's own.
