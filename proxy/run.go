@@ -63,7 +63,7 @@ func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) 
 	failed := make(chan error, 2)
 	go func() { failed <- g.accept(public, netutil.LimitListener(l.public, g.config.Limits.Connections)) }()
 	go func() { failed <- admin.Serve(l.admin) }()
-	g.log.Info("serving", zap.Stringer("listen", l.public.Addr()), zap.Bool("tls", g.certificate.Load() != nil), zap.Stringer("admin", l.admin.Addr()))
+	g.log.Info("serving", zap.Stringer("listen", l.public.Addr()), zap.Stringer("admin", l.admin.Addr()), zap.Bool("tls", g.certificate.Load() != nil))
 
 	select {
 	case err = <-failed:
