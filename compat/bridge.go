@@ -88,6 +88,10 @@ const (
 	// EventSource retries without back-off, so never ask for less than a second.
 	retryFloor  = time.Second
 	retrySpread = 2 * time.Second
+	// Who opens streams too often comes back as late as still proves that it saw the
+	// end (proofWithin): a reader without a place that waits longer begins anew.
+	eagerFloor  = 3 * time.Second
+	eagerSpread = time.Second
 	// crowdedBound is how long a stream lasts while there are too many: enough for
 	// what waits for its reader.
 	crowdedBound = time.Second
@@ -164,7 +168,7 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	}
 	s.crowded = b.open.Add(1) > int64(b.options.Most) && b.options.Most > 0
 	defer b.open.Add(-1)
-	s.later = s.crowded || b.options.Eager(c.User)
+	s.eager = b.options.Eager(c.User)
 	b.options.Observer.StreamOpened()
 	b.options.Observer.StreamClosed(b.serve(r, s, expires))
 	s.out.allow() // net/http is about to write the end of the response

@@ -44,3 +44,26 @@ func TestStreamsBeyondTheMostEndSoon(t *testing.T) {
 		fourth.close()
 	})
 }
+
+// Who opens streams too often is back in time to prove that it saw the end; else it
+// would have to begin anew, and might lose what is older than a reader without a place
+// is given.
+func TestAnEagerReaderCanProveItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &rows{}
+		source.add(time.Minute, "a")
+		b := New(Options{
+			Source: source, Interval: func() time.Duration { return interval }, Heartbeat: beat, MaxDuration: maxDuration, OldPageDuration: oldPage,
+			Observer: &tally{}, Eager: func(string) bool { return true },
+		})
+		for range 20 {
+			o := connect(b, "")
+			synctest.Wait()
+			retry := time.Duration(o.now(t).retries[0]) * time.Millisecond
+			o.close()
+			if retry < eagerFloor || retry > proofWithin-proofFrom {
+				t.Errorf("asked back after %v, and proof is until %v", retry, proofWithin)
+			}
+		}
+	})
+}

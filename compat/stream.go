@@ -19,7 +19,7 @@ type stream struct {
 	// caughtUp: the reader has all that was there when it came.
 	caughtUp bool
 	crowded  bool // there are too many streams
-	later    bool // its reader is asked to stay away longer
+	eager    bool // its user opens streams too often
 	trouble  bool // the last read failed, and the reader has been told to come back later
 	// farewell is what the reader is still to be told; mark ends its ids when it was.
 	farewell, mark string
@@ -111,8 +111,11 @@ func (s *stream) take(r result) time.Duration {
 
 // wait is how long the reader is asked to stay away after the end.
 func (s *stream) wait() time.Duration {
-	if s.trouble || s.later {
+	switch {
+	case s.trouble || s.crowded:
 		return jitter(troubleFloor, troubleSpread)
+	case s.eager:
+		return jitter(eagerFloor, eagerSpread)
 	}
 	return jitter(retryFloor, retrySpread)
 }

@@ -139,7 +139,7 @@ func TestAnEagerReaderIsAskedToWait(t *testing.T) {
 		got := r.openStream("alice")("data: ")
 		_, text, _ := strings.Cut(got, "retry: ")
 		text, _, _ = strings.Cut(text, "\n")
-		if retry, err := strconv.Atoi(text); err != nil || (retry >= 10_000) != want || !strings.Contains(got, `"id":"a"`) {
+		if retry, err := strconv.Atoi(text); err != nil || (retry >= 3_000) != want || !strings.Contains(got, `"id":"a"`) {
 			t.Errorf("stream %d: retry %q: %s", i+1, text, got)
 		}
 	}
