@@ -53,10 +53,12 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 	h := c.Writer.Header()
 	h["Sluice-Transport"] = transportHeader[transport] // whoever is taken back goes, though polls fail
 	if wait := g.limits.polls.take(who.User, now); wait > 0 {
+		rec.routine = true
 		throttle(c.Writer, wait)
 		return "throttled", backend.Page{}
 	}
 	if !g.limits.reads.enter() {
+		rec.routine = true
 		g.shed(c.Writer)
 		return "error", backend.Page{}
 	}
@@ -104,6 +106,7 @@ func (g *Gateway) writePage(c *gin.Context, q backend.Query, p backend.Page) str
 		cursor = "" // an empty page carries a cursor only if it changed
 	}
 	if len(p.Items) == 0 && cursor == "" && !p.Reset {
+		below(c).routine = true
 		_, _ = c.Writer.Write(emptyAnswer)
 		return "empty"
 	}
