@@ -65,8 +65,8 @@ func (a *app) environ() []string {
 	return []string{"SLUICE_STORE_DRIVER=sqlite", "SLUICE_STORE_DSN=" + a.path, "SLUICE_AUTH_KEY=" + key}
 }
 
-// server is a program under test, or one behind it.
-type server struct {
+// node is a program under test, or one behind it.
+type node struct {
 	*servertest.Process
 	url   string
 	admin string // Sluice's
@@ -74,23 +74,23 @@ type server struct {
 
 // serve starts the gateway as it comes, on the server's core, but for a limit per user: a
 // benchmark's few users poll more often than people's tabs.
-func (a *app) serve(t testing.TB, environ ...string) server {
+func (a *app) serve(t testing.TB, environ ...string) node {
 	t.Helper()
 	listen, admin := address(t), address(t)
 	all := slices.Concat(a.environ(), []string{
 		"SLUICE_LISTEN=" + listen, "SLUICE_ADMIN_LISTEN=" + admin, "SLUICE_LIMITS_POLL_RATE=1000", "SLUICE_LIMITS_POLL_BURST=10000",
 	}, environ)
-	s := server{lab.Start(t, lab.ServerCore, all, lab.Program("sluice"), "serve"), "http://" + listen, "http://" + admin}
-	lab.Answers(t, s.admin+"/readyz", http.StatusOK)
+	s := node{lab.Start(t, lab.ServerCore, all, lab.Program("sluice"), "serve"), "http://" + listen, "http://" + admin}
+	lab.Answers(t, s.admin+"/readyz")
 	return s
 }
 
-// peer starts one of the peers on a core; path is what it answers.
-func peer(t testing.TB, core, path string, args ...string) server {
+// peer starts one of the peers on a core.
+func peer(t testing.TB, core string, args ...string) node {
 	t.Helper()
 	listen := address(t)
-	s := server{Process: lab.Start(t, core, nil, lab.Program("peers"), append([]string{"-listen", listen}, args...)...), url: "http://" + listen}
-	lab.Answers(t, s.url+path, http.StatusOK)
+	s := node{Process: lab.Start(t, core, nil, lab.Program("peers"), append([]string{"-listen", listen}, args...)...), url: "http://" + listen}
+	lab.Answers(t, s.url)
 	return s
 }
 
@@ -111,7 +111,7 @@ func cookie(t testing.TB, user string) string {
 
 // polls are those of so many users who have seen everything, each with the place that
 // the gateway gave them.
-func polls(t testing.TB, gateway server, users int) lab.Requests {
+func polls(t testing.TB, gateway node, users int) lab.Requests {
 	t.Helper()
 	r := lab.Requests{Base: gateway.url, Body: emptyPoll}
 	for i := range users {
@@ -126,7 +126,7 @@ func polls(t testing.TB, gateway server, users int) lab.Requests {
 }
 
 // of is the same requests to another server.
-func of(r lab.Requests, s server) *lab.Requests {
+func of(r lab.Requests, s node) *lab.Requests {
 	return &lab.Requests{Base: s.url, Each: r.Each, Body: r.Body}
 }
 
@@ -151,7 +151,7 @@ func get(t testing.TB, url, cookie string) string {
 }
 
 // counter reads one of the gateway's metrics, as it stands in the exposition.
-func (s server) counter(t testing.TB, series string) (value float64) {
+func (s node) counter(t testing.TB, series string) (value float64) {
 	t.Helper()
 	for line := range strings.Lines(get(t, s.admin+"/metrics", "")) {
 		if n, err := fmt.Sscanf(line, series+" %g", &value); n == 1 && err == nil {

@@ -5,7 +5,7 @@
 // A benchmark is a test of package bench:
 //
 //	server := lab.Start(t, lab.ServerCore, nil, lab.Program("sluice"), "serve")
-//	lab.Answers(t, "http://127.0.0.1:8080/healthz", 200)
+//	lab.Answers(t, "http://127.0.0.1:8080/")
 //	measured := lab.Interleave(t, lab.Contender{Name: "Sluice", Run: func(t testing.TB) lab.Figures {
 //		before := lab.CPU(t, server.PID())
 //		…
