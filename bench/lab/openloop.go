@@ -39,6 +39,14 @@ func (r *Requests) OpenLoop(t testing.TB, perSecond float64, servers ...int) Fig
 	}
 }
 
+// Once sends each request once, as fast as answers come.
+func (r *Requests) Once(t testing.TB) {
+	t.Helper()
+	if _, err := r.sendAt(make([]time.Duration, len(r.Each)), connections); err != nil {
+		t.Fatalf("%s: %v", r.Base, err)
+	}
+}
+
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 // arrivals are the moments of a Poisson process, from its start on. They are the same
@@ -54,7 +62,7 @@ func arrivals(perSecond float64, long time.Duration) (due []time.Duration) {
 	}
 }
 
-// patience is how long answers may take after the last request was due.
+// patience is how long no answer may come while one is waited for.
 const patience = 30 * time.Second
 
 // sendAt sends a request at each of the moments, over so many connections, and returns
@@ -69,7 +77,7 @@ func (r *Requests) sendAt(due []time.Duration, most int) ([]time.Duration, error
 		return nil, err
 	}
 	took := make([]time.Duration, 0, len(due))
-	start, sent := time.Now(), 0
+	start, sent, last := time.Now(), 0, time.Duration(0)
 	for len(took) < len(due) {
 		now := time.Since(start)
 		for ; sent < len(due) && due[sent] <= now && len(l.idle) > 0; sent++ {
@@ -85,8 +93,10 @@ func (r *Requests) sendAt(due []time.Duration, most int) ([]time.Duration, error
 		for _, at := range answered {
 			took = append(took, now-at)
 		}
-		if now > due[len(due)-1]+patience {
-			return nil, fmt.Errorf("%d of %d answers did not come within %s", len(due)-len(took), len(due), patience)
+		if len(answered) > 0 {
+			last = now
+		} else if now > max(last, due[min(sent, len(due)-1)])+patience {
+			return nil, fmt.Errorf("%d of %d answers did not come: the last one %s ago", len(due)-len(took), len(due), patience)
 		}
 	}
 	return took, nil
