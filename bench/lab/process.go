@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,6 +93,17 @@ func RSS(t testing.TB, pids ...int) (bytes int64) {
 		bytes += kilobytes<<10 + RSS(t, children(t, pid)...)
 	}
 	return bytes
+}
+
+// catches tells whether a process has a handler for a signal.
+func catches(t testing.TB, pid int, signal syscall.Signal) bool {
+	t.Helper()
+	_, rest, _ := strings.Cut(read(t, pid, "status"), "SigCgt:")
+	var mask uint64
+	if _, err := fmt.Sscanf(rest, "%x", &mask); err != nil {
+		t.Fatal(err)
+	}
+	return mask&(1<<(signal-1)) != 0
 }
 
 func children(t testing.TB, pid int) (pids []int) {

@@ -7,8 +7,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"sluice/internal/servertest"
 )
 
 //go:embed wrk.lua
@@ -37,12 +40,8 @@ func (r *Requests) Saturate(t testing.TB, servers ...int) Figures {
 	for i, pid := range servers {
 		before[i] = CPU(t, pid)
 	}
-	cmd := r.wrk(t, Measuring().Run)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("wrk: %v\n%s", err, out)
-	}
-	f, requests, err := r.parse(string(out))
+	out, busy := r.wrk(t, Measuring().Run)
+	f, requests, err := r.parse(out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,11 +51,12 @@ func (r *Requests) Saturate(t testing.TB, servers ...int) Figures {
 			f[ServerCPU] = used
 		}
 	}
-	f[LoadBusy] = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds() * f[Rate] / requests
+	f[LoadBusy] = busy.Seconds() * f[Rate] / requests
 	return f
 }
 
-func (r *Requests) wrk(t testing.TB, long time.Duration) *exec.Cmd {
+// wrk asks for so long, and returns what wrk wrote and the processor time it took.
+func (r *Requests) wrk(t testing.TB, long time.Duration) (out string, busy time.Duration) {
 	t.Helper()
 	if r.files == "" {
 		r.files = t.TempDir()
@@ -67,10 +67,30 @@ func (r *Requests) wrk(t testing.TB, long time.Duration) *exec.Cmd {
 		write(t, r.script(), wrkScript)
 		write(t, r.list(), lines.String())
 	}
-	// wrk takes whole seconds only; what is shorter is cut off.
-	seconds := max(1, int(long.Seconds()))
-	return exec.Command("wrk", "-t1", fmt.Sprint("-c", min(connections, len(r.Each))), fmt.Sprintf("-d%ds", seconds),
+	var written servertest.Output
+	cmd := exec.Command("wrk", "-t1", fmt.Sprint("-c", min(connections, len(r.Each))), "-d1h",
 		"-s", r.script(), r.Base, "--", r.list(), r.Body)
+	cmd.Stdout, cmd.Stderr = &written, &written
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	// It takes whole seconds only, and else ends in good order when it is interrupted:
+	// once it has begun, which its handler of that signal shows.
+	servertest.Eventually(t, "wrk has begun", func() bool { return catches(t, cmd.Process.Pid, syscall.SIGINT) })
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for wait := long; ; wait = 100 * time.Millisecond { // once more if it was not asleep yet
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("wrk: %v\n%s", err, written.String())
+			}
+			return written.String(), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+		case <-time.After(wait):
+			_ = cmd.Process.Signal(syscall.SIGINT)
+		}
+	}
 }
 
 func (r *Requests) script() string { return filepath.Join(r.files, "wrk.lua") }
