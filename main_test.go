@@ -22,6 +22,9 @@ var allowed = map[string][]string{
 	"sluice/backend/sqlstore":       {"sluice/backend"},
 	"sluice/backend/tune":           {},
 	"sluice/backend/upstream":       {"sluice/backend"},
+	"sluice/bench":                  {},
+	"sluice/bench/lab":              {"sluice/internal/servertest"},
+	"sluice/bench/peers":            {},
 	"sluice/client":                 {},
 	"sluice/client/build":           {"sluice/client", "sluice/client/internal/bundle"},
 	"sluice/client/internal/bundle": {},
@@ -74,7 +77,7 @@ func TestDependencyDirection(t *testing.T) {
 				t.Errorf("%s must not import %s", p.ImportPath, dep)
 			}
 		}
-		edge := p.ImportPath == "sluice" || p.ImportPath == "sluice/proxy"
+		edge := p.ImportPath == "sluice" || p.ImportPath == "sluice/proxy" || p.ImportPath == "sluice/bench/peers"
 		for _, dep := range p.Deps {
 			if !edge && slices.ContainsFunc(edgeOnly, func(library string) bool { return strings.HasPrefix(dep, library) }) {
 				t.Errorf("%s depends on %s, which only the edge may know", p.ImportPath, dep)

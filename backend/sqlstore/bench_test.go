@@ -115,7 +115,7 @@ func BenchmarkPostgresLook(b *testing.B) {
 // BenchmarkSQLiteLook is a look that finds nothing committed, and one that finds
 // a row, by the rows in its window.
 func BenchmarkSQLiteLook(b *testing.B) {
-	for _, n := range []int{30, 3000} {
+	for _, n := range []int{30, 3000, 30_000} {
 		a := newApp(b, "app.db")
 		if err := Migrate(b.Context(), a.path, Up); err != nil {
 			b.Fatal(err)

@@ -112,6 +112,9 @@ func (r *Redis) Kill() {
 	r.cmd = nil
 }
 
+// PID is the number of the server's process, which must run.
+func (r *Redis) PID() int { return r.cmd.Process.Pid }
+
 // Freeze stops the server without closing its connections: it hangs.
 func (r *Redis) Freeze() { _ = r.cmd.Process.Signal(syscall.SIGSTOP) }
 

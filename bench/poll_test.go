@@ -1,0 +1,195 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/bench/lab"
+	"sluice/internal/servertest"
+)
+
+const (
+	updatesPerSecond = 1000
+	// perSecond is the load of an open loop: far from what any contender can do.
+	perSecond = 4000
+
+	updateRate     = "updates/s"
+	fromRedisShare = "share from Redis"
+)
+
+// Empty polls, as fast as they are answered, by Sluice and by what one would build or
+// take instead.
+func TestEmptyPoll(t *testing.T) {
+	lab.Need(t, "wrk", "nginx", "redis-server", "taskset")
+	server := servertest.StartRedis(t)
+	a, changing := newApp(t, lab.Pick(1000, 20)), newApp(t, lab.Pick(1000, 20))
+	warm := a.serve(t, "SLUICE_REDIS_URL="+server.URL)
+	requests := polls(t, warm, a.users)
+	remembered(t, server, requests)
+	backend := peer(t, lab.LoadCore, "nethttp")
+
+	contender := func(name, what string, s node, behind ...int) lab.Contender {
+		r := of(requests, s)
+		return lab.Contender{Name: name, What: what, Run: func(t testing.TB) lab.Figures {
+			return r.Saturate(t, append([]int{s.PID()}, behind...)...)
+		}}
+	}
+	measured := lab.Interleave(t,
+		contender("net/http", "a bare handler", peer(t, lab.ServerCore, "nethttp")),
+		contender("gin", "a bare route", peer(t, lab.ServerCore, "gin")),
+		contender("Sluice, warm", "as it comes: HS256 cookie, limits, metrics, its log in a file, the feed of an SQLite file, and Redis, which it does not ask", warm, server.PID()),
+		updated(t, changing),
+		contender("gin + go-redis", "a GET on each poll", peer(t, lab.ServerCore, "-redis", server.Addr, "gin-redis"), server.PID()),
+		fromRedis(t, a, server, requests),
+		contender("gin + ReverseProxy", "tuned as well as it can be, to a bare net/http backend", peer(t, lab.ServerCore, "-app", backend.url, "gin-proxy"), backend.PID()),
+		contender("nginx proxy_pass", "one worker, 64 kept connections to the same backend, no access log", nginx(t, backend), backend.PID()),
+	)
+	lab.Record(t, lab.Experiment{
+		Title: "Empty polls", Method: fmt.Sprintf("wrk, 64 connections, %d users in turn: a closed loop, so latencies are those of 64 polls at a time.", a.users),
+		Columns: []string{lab.Rate, lab.P50, lab.P99, lab.ServerCPU, lab.TotalCPU, lab.LoadBusy, updateRate, fromRedisShare}, Measured: measured,
+		Rows: []lab.Row{
+			{Work: "Warm empty poll", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin", AtLeast: 0.85},
+			{Work: "The same with 1,000 updates/s", Figure: lab.Rate, Of: "Sluice, 1,000 updates/s", Against: "Sluice, warm", AtLeast: 0.9},
+			{Work: "Empty poll with one Redis round trip", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin", AtLeast: 0.55},
+			{Work: "Warm, against a proxy in Go", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin + ReverseProxy", AtLeast: 5},
+			{Work: "With Redis on each, against a proxy in Go", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin + ReverseProxy", AtLeast: 3},
+			{Work: "Warm, against nginx as a proxy", Figure: lab.TotalCPU, Of: "Sluice, warm", Against: "nginx proxy_pass", AtMost: 0.5},
+		},
+	})
+}
+
+// remembered puts into Redis what gin-redis looks for.
+func remembered(t testing.TB, server *servertest.Redis, r lab.Requests) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer client.Close()
+	for _, each := range r.Each {
+		if err := client.Set(t.Context(), each.Cookie[len(each.Cookie)-16:], strings.Repeat("x", 43), 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// fromRedis is a gateway that has read nothing itself: another one has, so that each
+// poll is one round trip to Redis. Audits are off and entries count for 10 minutes,
+// since a read would put the user into the process's own memory.
+func fromRedis(t testing.TB, a *app, server *servertest.Redis, requests lab.Requests) lab.Contender {
+	t.Helper()
+	s := a.serve(t, "SLUICE_REDIS_URL="+server.URL, "SLUICE_CACHE_STALENESS_BOUND=10m", "SLUICE_CACHE_AUDIT_RATIO=0")
+	r := of(requests, s)
+	return lab.Contender{
+		Name: "Sluice, from Redis", What: "the same, but another gateway has read these users: each poll asks Redis (counted), with `cache.staleness_bound: 10m` and `cache.audit_ratio: 0`",
+		Run: func(t testing.TB) lab.Figures {
+			f := r.Saturate(t, s.PID(), server.PID())
+			asked, all := s.counter(t, `sluice_latest_requests_total{layer="redis",result="hit"}`), s.counter(t, `sluice_polls_total{client="native",result="empty"}`)
+			if f[fromRedisShare] = asked / all; all == 0 || asked < 0.9*all {
+				t.Errorf("of %.0f polls only %.0f were answered from Redis", all, asked)
+			}
+			return f
+		},
+	}
+}
+
+// updated is a gateway whose users' data changes. A new row is one that has expired
+// already: what was known of its user is forgotten and read again, and every poll is
+// still empty.
+func updated(t testing.TB, a *app) lab.Contender {
+	t.Helper()
+	server := servertest.StartRedis(t)
+	s := a.serve(t, "SLUICE_REDIS_URL="+server.URL)
+	r := polls(t, s, a.users)
+	return lab.Contender{
+		Name: "Sluice, 1,000 updates/s", What: "warm, while rows are added for users at random, each in a transaction of its own; as many were in the half minute before",
+		Run: func(t testing.TB) lab.Figures {
+			a.must(t, `WITH RECURSIVE g(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM g WHERE i + 1 < $1)
+				INSERT INTO notifications(id, user_id, level, title, text, created_at, expires_at)
+				SELECT lower(hex(randomblob(16))), 'user-' || abs(random() % $2), 'info', 'T', 'T', datetime('now', '-' || (i / $3) || ' seconds'), '2000-01-01 00:00:00' FROM g`,
+				lab.Pick(30, 1)*updatesPerSecond, a.users, updatesPerSecond)
+			stop := a.update(t)
+			before := s.counter(t, `sluice_source_requests_total{outcome="ok",source="sqlite"}`)
+			f := r.Saturate(t, s.PID(), server.PID())
+			f[updateRate] = stop()
+			if s.counter(t, `sluice_source_requests_total{outcome="ok",source="sqlite"}`) == before {
+				t.Error("no update was noticed")
+			}
+			return f
+		},
+	}
+}
+
+// update adds rows until it is stopped, which tells how many a second there were.
+func (a *app) update(t testing.TB) (stop func() float64) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	start, n, ended := time.Now(), 0, make(chan error, 1)
+	go func() {
+		for ; ctx.Err() == nil; n++ {
+			time.Sleep(time.Until(start.Add(time.Duration(n) * time.Second / updatesPerSecond)))
+			if _, err := a.db.Exec(`INSERT INTO notifications(id, user_id, level, title, text, created_at, expires_at)
+				VALUES (lower(hex(randomblob(16))), 'user-' || abs(random() % $1), 'info', 'T', 'T', datetime('now'), '2000-01-01 00:00:00')`, a.users); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	return func() float64 {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		return float64(n) / time.Since(start).Seconds()
+	}
+}
+
+// nginx passes everything on to the backend, as lean as it does that.
+func nginx(t testing.TB, backend node) node {
+	t.Helper()
+	folder, listen := t.TempDir(), address(t)
+	config := filepath.Join(folder, "nginx.conf")
+	text := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log stderr;
+events { worker_connections 1024; }
+http {
+	access_log off; keepalive_requests 1000000000;
+	client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi; uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
+	upstream app { server %[2]s; keepalive 64; keepalive_requests 1000000000; }
+	server { listen %[3]s; location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; } }
+}
+`, folder, strings.TrimPrefix(backend.url, "http://"), listen)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := node{Process: lab.Start(t, lab.ServerCore, nil, "nginx", "-c", config), url: "http://" + listen}
+	lab.Answers(t, s.url)
+	return s
+}
+
+// An open loop far below saturation: how long users wait.
+func TestLatency(t *testing.T) {
+	lab.Need(t, "taskset")
+	a := newApp(t, lab.Pick(1000, 20))
+	gateway := a.serve(t)
+	requests := polls(t, gateway, a.users)
+	contender := func(name, what string, s node) lab.Contender {
+		r := of(requests, s)
+		return lab.Contender{Name: name, What: what, Run: func(t testing.TB) lab.Figures { return r.OpenLoop(t, perSecond, s.PID()) }}
+	}
+	lab.Record(t, lab.Experiment{
+		Title: "Latency at " + strconv.Itoa(perSecond) + " polls a second", Method: "An open loop: polls come at random (Poisson), whatever the answers do, and latency counts from when each was due.",
+		Columns: []string{lab.P99, lab.P50, lab.TotalCPU},
+		Measured: lab.Interleave(t,
+			contender("net/http", "a bare handler", peer(t, lab.ServerCore, "nethttp")),
+			contender("gin", "a bare route", peer(t, lab.ServerCore, "gin")),
+			contender("Sluice", "warm, as it comes", gateway),
+		),
+		Rows: []lab.Row{{Work: "p99 of empty polls at 4,000/s", Figure: lab.P99, Of: "Sluice", Against: "gin", AtMost: 1.2}},
+	})
+}
