@@ -56,6 +56,17 @@ func TestHealthWhileDraining(t *testing.T) {
 	}
 }
 
+func TestProfilesWhenAskedFor(t *testing.T) {
+	r := newRig(t, func(c *config.Config) { c.Admin.Pprof = true })
+	for path, want := range map[string]string{
+		"/debug/pprof/": "full goroutine stack dump", "/debug/pprof/goroutine?debug=1": "goroutine profile: total", "/debug/pprof/cmdline": ".test",
+	} {
+		if reply := r.admin(path); reply.status != http.StatusOK || !strings.Contains(reply.body, want) {
+			t.Errorf("%s: %d %.200s", path, reply.status, reply.body)
+		}
+	}
+}
+
 // The operator's pages are on the operator's listener only.
 func TestListenersAreApart(t *testing.T) {
 	r := newRig(t)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	_ "net/http/pprof" //nolint:gosec // on the default mux, which is served here only
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -37,6 +38,9 @@ func (g *Gateway) AdminHandler() http.Handler {
 	r.POST("/internal/changed", g.changed)
 	r.GET("/rollout", g.showRollout)
 	r.POST("/rollout/:verb", g.command)
+	if g.config.Admin.Pprof {
+		r.GET("/debug/pprof/*profile", gin.WrapH(http.DefaultServeMux))
+	}
 	return r
 }
 

@@ -49,6 +49,7 @@ type TLS struct {
 type Admin struct {
 	Listen string `key:"listen" default:"127.0.0.1:8081" check:"address" doc:"Admin listener, host:port; not the public one."`
 	Token  Secret `key:"token" default:"" file:"true" hot:"true" doc:"Bearer token for admin requests that change something. Empty: they are refused."`
+	Pprof  bool   `key:"pprof" default:"false" doc:"Serve Go's profiles at /debug/pprof/ of the admin listener."`
 }
 
 // Upstream is the app behind Sluice.

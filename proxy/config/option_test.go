@@ -11,6 +11,7 @@ import (
 var samples = map[string]struct{ value, beside string }{
 	"listen":                   {value: "0.0.0.0:9000"},
 	"admin.listen":             {value: ":9001"},
+	"admin.pprof":              {value: "true"},
 	"admin.token":              {value: "an operator's token"},
 	"admin.token_file":         {value: "FILE"},
 	"tls.cert":                 {value: pairA.cert, beside: "tls.key=" + pairA.key},
