@@ -32,25 +32,19 @@ func newSightings() *sightings {
 	return &sightings{maphash.MakeSeed(), map[uint64]struct{}{}, map[uint64]struct{}{}}
 }
 
-// add notes a row of the look under way, and reports whether no look before had it.
+// add notes a row of the look under way, and reports whether the look before did
+// not have it.
 func (s *sightings) add(created, id, user []byte) bool {
-	sum := s.sum(created, id, user)
-	s.next[sum] = struct{}{}
-	_, seen := s.seen[sum]
-	return !seen
-}
-
-// saw notes a row that was seen elsewhere: to the next look it is no news.
-func (s *sightings) saw(created, id, user []byte) { s.seen[s.sum(created, id, user)] = struct{}{} }
-
-func (s *sightings) sum(created, id, user []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
 	for _, part := range [][]byte{created, id, user} {
 		_, _ = h.Write(part)
 		_ = h.WriteByte(0)
 	}
-	return h.Sum64()
+	sum := h.Sum64()
+	s.next[sum] = struct{}{}
+	_, seen := s.seen[sum]
+	return !seen
 }
 
 // commit ends a look that succeeded: the next is compared with it.

@@ -23,10 +23,9 @@ import (
 //
 // What a commit changes in place shows in no rowid. If it brings no new row at
 // all, the look is Unknown. Together with new rows, it is found by its
-// created_at, if that lies within the window: at once, or, where the window is so
-// full that reading it at each look would cost too much, some seconds later. An old
-// row that is changed without a new created_at at the same time as another is added
-// is hidden for as long as the tail vouches.
+// created_at, if that lies within the window; an old row that is changed without
+// a new created_at at the same time as another is added is hidden for as long as
+// the tail vouches.
 type sqliteTail struct {
 	source *sqliteFile
 	db     *sql.DB
@@ -38,19 +37,7 @@ type sqliteTail struct {
 	rows    bool // top and window are as well
 	top     top
 	window  *sightings
-	unread  bool      // the window may have changed since it was read
-	due     time.Time // when it may be read again
-	share   float64   // of the tail's time, that reading it may take
 }
-
-const (
-	// windowShare is the usual share: up to about 3,000 rows, the window is read at each
-	// look; 30,000 of them, of 1,000 new rows a second, take about 40 ms every two seconds.
-	windowShare = 1.0 / 50
-	// windowPause is the longest time between two readings, so that what only they show
-	// is hidden for no longer than a tail that hangs hides anything.
-	windowPause = 4 * time.Second
-)
 
 // top is the row with the highest rowid.
 type top struct {
@@ -59,9 +46,7 @@ type top struct {
 	empty       bool // there is none
 }
 
-func newSQLiteTail(f *sqliteFile) *sqliteTail {
-	return &sqliteTail{source: f, window: newSightings(), share: windowShare}
-}
+func newSQLiteTail(f *sqliteFile) *sqliteTail { return &sqliteTail{source: f, window: newSightings()} }
 
 // Period implements backend.Tail.
 func (t *sqliteTail) Period() time.Duration { return 250 * time.Millisecond }
@@ -101,11 +86,10 @@ func (t *sqliteTail) look(ctx context.Context) (backend.Changes, error) {
 	if err := tx.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
 		return backend.Changes{}, err
 	}
-	committed := !t.known || version != t.version
-	if !committed && !t.windowDue() {
+	if t.known && version == t.version {
 		return backend.Changes{}, nil
 	}
-	c, err := t.changed(ctx, tx, committed)
+	c, err := t.changed(ctx, tx)
 	if !t.known {
 		c = backend.Changes{Unknown: true}
 	}
@@ -113,47 +97,33 @@ func (t *sqliteTail) look(ctx context.Context) (backend.Changes, error) {
 	return c, err
 }
 
-// changed looks at what was committed since the look before, and at the window when it
-// is due. Whatever it cannot tell is Unknown.
-func (t *sqliteTail) changed(ctx context.Context, tx *sql.Tx, committed bool) (backend.Changes, error) {
+// changed looks at what was committed. Whatever it cannot tell is Unknown.
+func (t *sqliteTail) changed(ctx context.Context, tx *sql.Tx) (backend.Changes, error) {
 	unknown := backend.Changes{Unknown: true}
-	users, told := map[string]struct{}{}, true
-	if committed {
-		var err error
-		if told, err = t.appended(ctx, tx, users); err != nil || !t.rows {
-			return unknown, err
-		}
-		t.unread = true
-	}
-	if t.windowDue() {
-		whole, err := t.recent(ctx, tx, users)
-		if err != nil {
-			return unknown, err
-		}
-		told = told && whole
-	}
-	if !told {
-		return unknown, nil
-	}
-	return changes(users, oneName), nil
-}
-
-// appended names the users of new rows, and notes where the next look goes on. It
-// reports false if that cannot be all that was committed.
-func (t *sqliteTail) appended(ctx context.Context, tx *sql.Tx, users map[string]struct{}) (all bool, err error) {
 	known := t.rows
 	t.rows = false
 	if ok, err := followable(ctx, tx); !ok || err != nil {
-		return false, err
+		return unknown, err
 	}
+	users := map[string]struct{}{}
+	added, err := false, error(nil)
 	if known {
-		if all, err = t.added(ctx, tx, users); err != nil {
-			return false, err
+		if added, err = t.added(ctx, tx, users); err != nil {
+			return unknown, err
 		}
 	}
-	t.top, err = highest(ctx, tx)
-	t.rows = err == nil
-	return all, err
+	whole, err := t.recent(ctx, tx, users)
+	if err != nil {
+		return unknown, err
+	}
+	if t.top, err = highest(ctx, tx); err != nil {
+		return unknown, err
+	}
+	t.rows = true
+	if !added || !whole {
+		return unknown, nil
+	}
+	return changes(users, oneName), nil
 }
 
 // followable tells whether the table has rowids, and an index without which each
@@ -164,13 +134,12 @@ func followable(ctx context.Context, tx *sql.Tx) (ok bool, err error) {
 	return ok, err
 }
 
-// selectAdded is the rows above a rowid. Without NOT INDEXED, an index that has all
-// columns might be read from end to end.
-var selectAdded = fmt.Sprintf(`SELECT %s, %s, %s FROM notifications n NOT INDEXED WHERE n._rowid_ > $1 LIMIT $2`,
-	sqliteDialect.createdOut, sqliteDialect.idOut, sqliteDialect.userOut)
+// selectAdded names users of rows above a rowid. Without NOT INDEXED, an index
+// that has user_id might be read from end to end.
+const selectAdded = `SELECT DISTINCT CAST(user_id AS TEXT) FROM notifications NOT INDEXED WHERE _rowid_ > $1 LIMIT $2`
 
 // added names the users of rows above the highest rowid of the look before. It
-// reports false if there are none or too many, or if rowids no longer mean what they did.
+// reports false if there are none, or if rowids no longer mean what they did.
 func (t *sqliteTail) added(ctx context.Context, tx *sql.Tx, users map[string]struct{}) (bool, error) {
 	if !t.top.empty {
 		var now top
@@ -179,57 +148,50 @@ func (t *sqliteTail) added(ctx context.Context, tx *sql.Tx, users map[string]str
 			return false, ignoreNoRows(err)
 		}
 	}
-	n, err := each(ctx, tx, func(created, id, user sql.RawBytes) {
-		t.window.saw(created, id, user)
-		name(users, user)
-	}, selectAdded, t.top.rowid, maxWindow)
-	return 0 < n && n < maxWindow, err
-}
-
-// windowDue tells whether the window is to be read now.
-func (t *sqliteTail) windowDue() bool { return t.unread && !time.Now().Before(t.due) }
-
-// recent names the users of rows of the window that no look before has seen, and
-// reports whether it saw all of the window.
-func (t *sqliteTail) recent(ctx context.Context, tx *sql.Tx, users map[string]struct{}) (whole bool, err error) {
-	began, from := time.Now(), t.source.now().Add(-window).UnixMicro()
-	n, err := each(ctx, tx, func(created, id, user sql.RawBytes) {
-		if t.window.add(created, id, user) {
-			name(users, user)
-		}
-	}, sqliteStatements.recent, sqliteStatements.moment(from), maxWindow)
+	rows, err := tx.QueryContext(ctx, selectAdded, t.top.rowid, maxUsers+2) // one of them may be nobody
 	if err != nil {
-		t.window.abandon()
 		return false, err
 	}
-	t.window.commit()
-	took := time.Since(began)
-	t.unread, t.due = false, time.Now().Add(min(time.Duration(float64(took)/t.share), windowPause))
-	return n < maxWindow, nil
+	defer rows.Close()
+	added := false
+	for rows.Next() {
+		var user sql.NullString
+		if err := rows.Scan(&user); err != nil {
+			return false, err
+		}
+		added = true
+		if user.Valid {
+			users[user.String] = struct{}{}
+		}
+	}
+	return added, rows.Err()
 }
 
-// each visits rows, and counts them. What it visits is good until the next one.
-func each(ctx context.Context, tx *sql.Tx, visit func(created, id, user sql.RawBytes), query string, args ...any) (n int, err error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
+// recent names the users of rows of the window that the look before did not
+// have, and reports whether it saw all of the window.
+func (t *sqliteTail) recent(ctx context.Context, tx *sql.Tx, users map[string]struct{}) (whole bool, err error) {
+	from := t.source.now().Add(-window).UnixMicro()
+	rows, err := tx.QueryContext(ctx, sqliteStatements.recent, sqliteStatements.moment(from), maxWindow)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	defer rows.Close()
+	defer t.window.abandon() // after a commit, there is nothing to give up
+	n := 0
 	for ; rows.Next(); n++ {
 		var created, id, user sql.RawBytes
 		if err := rows.Scan(&created, &id, &user); err != nil {
-			return n, err
+			return false, err
 		}
-		visit(created, id, user)
+		if t.window.add(created, id, user) && user != nil {
+			users[string(user)] = struct{}{}
+		}
 	}
-	return n, rows.Err()
-}
-
-// name takes a user in; a row may be nobody's.
-func name(users map[string]struct{}, user sql.RawBytes) {
-	if user != nil {
-		users[string(user)] = struct{}{}
+	if err := rows.Err(); err != nil {
+		return false, err
 	}
+	t.window.commit()
+	return n < maxWindow, nil
 }
 
 const selectTop = `SELECT _rowid_, coalesce(CAST(id AS TEXT), ''), coalesce(CAST(created_at AS TEXT), '') FROM notifications`
@@ -273,7 +235,7 @@ func (t *sqliteTail) connect(ctx context.Context) error {
 }
 
 func (t *sqliteTail) drop() {
-	t.known, t.rows, t.due = false, false, time.Time{}
+	t.known, t.rows = false, false
 	if t.conn != nil {
 		_ = t.conn.Close()
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // add inserts a row of now.
@@ -148,57 +147,6 @@ func TestSQLiteTailLosesNothing(t *testing.T) {
 			})
 		}
 	}
-}
-
-// A window that is too full to be read at each look is read later, and loses nothing by it.
-func TestSQLiteTailReadsAFullWindowLater(t *testing.T) {
-	a := newApp(t, "app.db")
-	a.migrate(t, Up)
-	a.add(t, "a", "alice")
-	a.add(t, "top", "nobody")
-	tail := follow(t, openStore(t, a.path)).(*sqliteTail)
-	tail.due = time.Now().Add(time.Hour)
-	a.add(t, "b", "bob")
-	a.must(t, `UPDATE notifications SET created_at = datetime('now', '+1 second') WHERE id = 'a'`)
-	wantLook(t, tail, "a new row, and one in place", "bob")
-	a.must(t, `UPDATE notifications SET created_at = datetime('now', '+2 seconds') WHERE id = 'a'`)
-	wantLook(t, tail, "one in place", "unknown")
-	tail.due = time.Time{}
-	wantLook(t, tail, "the window is due, though nothing was committed", "alice")
-	if wantLook(t, tail, "nothing more", ""); tail.unread {
-		t.Error("the window is read again and again")
-	}
-}
-
-// What the tail spends on its window is bounded, and so is the wait for it.
-func TestSQLiteTailPacesItsWindow(t *testing.T) {
-	a := newApp(t, "app.db")
-	a.migrate(t, Up)
-	tail := follow(t, openStore(t, a.path)).(*sqliteTail)
-	tail.share = 1e-9
-	a.add(t, "a", "alice")
-	look(t, tail)
-	if wait := time.Until(tail.due); wait < windowPause/2 || wait > windowPause {
-		t.Errorf("due after %s", wait)
-	}
-}
-
-func TestSQLiteTailLosesNothingLater(t *testing.T) {
-	a := newApp(t, "app.db")
-	a.must(t, `PRAGMA busy_timeout = 30000`)
-	a.SetMaxOpenConns(1)
-	a.migrate(t, Up)
-	tail := follow(t, openStore(t, a.path)).(*sqliteTail)
-	tail.share = windowShare
-	l, written := ledger{late: true}, make(chan struct{})
-	go func() {
-		defer close(written)
-		a.writeMany(t, &l, 500, 0.2)
-	}()
-	l.watch(t, tail, written)
-	tail.due = time.Time{}
-	l.look(t, tail)
-	l.account(t, l.committed.Load())
 }
 
 // writeMany commits n rows, each of a user of its own; some in ways that make

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,13 +11,10 @@ import (
 	"sluice/backend"
 )
 
-// follow is a tail that has had its first look. At each look it reads its window.
+// follow is a tail that has had its first look.
 func follow(t *testing.T, s *Store) backend.Tail {
 	t.Helper()
 	tail := s.Tail()
-	if s, ok := tail.(*sqliteTail); ok {
-		s.share = math.Inf(1)
-	}
 	t.Cleanup(func() { _ = tail.Close() })
 	if c := look(t, tail); !c.Unknown {
 		t.Errorf("the first look is %v, want Unknown", c)
@@ -52,7 +48,6 @@ func wantLook(t testing.TB, tail backend.Tail, after, want string) {
 // ledger holds a tail to its promise: of each numbered commit, that is visible
 // when a look begins, the user is named, or a look is Unknown.
 type ledger struct {
-	late      bool         // it is enough if users are named in the end
 	begun     atomic.Int64 // no number beyond is visible
 	committed atomic.Int64 // all numbers up to here are visible
 	named     map[string]bool
@@ -83,14 +78,6 @@ func (l *ledger) look(t *testing.T, tail backend.Tail) {
 		// know yet to be committed.
 		l.accounted = max(l.accounted, l.begun.Load())
 	}
-	if !l.late {
-		l.account(t, visible)
-	}
-}
-
-// account expects that everybody up to here has been named.
-func (l *ledger) account(t *testing.T, visible int64) {
-	t.Helper()
 	for i := l.accounted + 1; i <= visible; i++ {
 		if !l.named[userOf(i)] {
 			t.Errorf("commit %d was visible when the look began, and is lost", i)
