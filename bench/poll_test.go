@@ -30,7 +30,7 @@ const (
 func TestEmptyPoll(t *testing.T) {
 	lab.Need(t, "wrk", "nginx", "redis-server", "taskset")
 	server := servertest.StartRedis(t)
-	a, changing := newApp(t, lab.Pick(1000, 20)), newApp(t, lab.Pick(1000, 20))
+	a, changing := newApp(t, lab.Pick(1000, 1000, 20)), newApp(t, lab.Pick(1000, 1000, 20))
 	warm := a.serve(t, "SLUICE_REDIS_URL="+server.URL)
 	requests := polls(t, warm, a.users)
 	remembered(t, server, requests)
@@ -112,7 +112,7 @@ func updated(t testing.TB, a *app) lab.Contender {
 			a.must(t, `WITH RECURSIVE g(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM g WHERE i + 1 < $1)
 				INSERT INTO notifications(id, user_id, level, title, text, created_at, expires_at)
 				SELECT lower(hex(randomblob(16))), 'user-' || abs(random() % $2), 'info', 'T', 'T', datetime('now', '-' || (i / $3) || ' seconds'), '2000-01-01 00:00:00' FROM g`,
-				lab.Pick(30, 1)*updatesPerSecond, a.users, updatesPerSecond)
+				lab.Pick(30, 30, 1)*updatesPerSecond, a.users, updatesPerSecond)
 			stop := a.update(t)
 			before := s.counter(t, `sluice_source_requests_total{outcome="ok",source="sqlite"}`)
 			f := r.Saturate(t, s.PID(), server.PID())
@@ -175,7 +175,7 @@ http {
 // An open loop far below saturation: how long users wait.
 func TestLatency(t *testing.T) {
 	lab.Need(t, "taskset")
-	a := newApp(t, lab.Pick(1000, 20))
+	a := newApp(t, lab.Pick(1000, 1000, 20))
 	gateway := a.serve(t)
 	requests := polls(t, gateway, a.users)
 	contender := func(name, what string, s node) lab.Contender {
