@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"errors"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -77,9 +76,9 @@ func (r *recorder) FlushError() error {
 }
 
 // recording makes every handler below run over a recorder, and writes one log
-// line a request, but for most empty polls: never a query, a cookie or a token. While draining, each response
+// line a request: never a query, a cookie or a token. While draining, each response
 // asks the client to connect anew (over HTTP/2: GOAWAY), and so to another gateway.
-func recording(next http.Handler, log requestLog, draining *atomic.Bool) http.Handler {
+func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w, last: draining, unsure: r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)}
 		start := time.Now()
@@ -93,7 +92,7 @@ func recording(next http.Handler, log requestLog, draining *atomic.Bool) http.Ha
 					fault = nil
 				}
 			}
-			log.write(rec, r, time.Since(start))
+			logRequest(log, rec, r, time.Since(start))
 			if fault != nil {
 				panic(http.ErrAbortHandler) // net/http cuts the connection, so that the client sees the cut
 			}
@@ -107,26 +106,12 @@ func asError(v any) error {
 	return err
 }
 
-// emptyPoll is the outcome of a poll that brought nothing new.
-const emptyPoll = "poll: empty"
-
-// requestLog writes a line for each request, but only for one empty poll in so many
-// (0: none): the line is a fifth of what such a poll costs, and metrics count them.
-type requestLog struct {
-	*zap.Logger
-	emptyPolls int
-}
-
-func (l requestLog) write(rec *recorder, r *http.Request, took time.Duration) {
-	sampled := rec.outcome == emptyPoll
-	if sampled && (l.emptyPolls == 0 || rand.IntN(l.emptyPolls) != 0) {
-		return
-	}
+func logRequest(log *zap.Logger, rec *recorder, r *http.Request, took time.Duration) {
 	level := zap.InfoLevel
 	if rec.status >= http.StatusInternalServerError {
 		level = zap.WarnLevel
 	}
-	line := l.Check(level, "request")
+	line := log.Check(level, "request")
 	if line == nil {
 		return
 	}
@@ -137,9 +122,6 @@ func (l requestLog) write(rec *recorder, r *http.Request, took time.Duration) {
 	}
 	if rec.user != "" {
 		fields = append(fields, zap.String("user", rec.user))
-	}
-	if sampled {
-		fields = append(fields, zap.Int("one_in", l.emptyPolls))
 	}
 	if rec.err != nil {
 		fields = append(fields, zap.Error(rec.err))

@@ -137,37 +137,6 @@ func encoded(t *testing.T, logs *observer.ObservedLogs) (lines []string) {
 	return lines
 }
 
-// Of polls that brought nothing, few have a line; whatever else is asked has one.
-func TestEmptyPollsAreSampled(t *testing.T) {
-	const polls = 2000
-	for oneIn, want := range map[int][2]int{0: {0, 0}, 1: {polls, polls}, 10: {100, 300}} { // 200 ± 13
-		core, logs := observer.New(zapcore.InfoLevel)
-		log := requestLog{zap.New(core), oneIn}
-		r := httptest.NewRequest(http.MethodGet, "/api/notifications", nil)
-		for range polls {
-			log.write(&recorder{status: http.StatusOK, outcome: "poll: empty"}, r, time.Millisecond)
-		}
-		if n := logs.FilterField(zap.Int("one_in", oneIn)).Len(); n < want[0] || n > want[1] || n != logs.Len() {
-			t.Errorf("one in %d: %d lines, %d of them with one_in, want %v", oneIn, logs.Len(), n, want)
-		}
-		for _, outcome := range []string{"poll: items", "poll: error", "stream: bridge", ""} {
-			log.write(&recorder{status: http.StatusOK, outcome: outcome}, r, time.Millisecond)
-			if logs.FilterField(zap.String("outcome", outcome)).Len() != 1 {
-				t.Errorf("one in %d: no line of %q", oneIn, outcome)
-			}
-		}
-	}
-}
-
-// The gateway's own empty polls are such.
-func TestAnEmptyPollIsSampled(t *testing.T) {
-	r := newRig(t, func(c *config.Config) { c.Log.EmptyPolls = 1 })
-	r.get("alice", "/api/notifications")
-	if line := r.logLine("/api/notifications"); line["one_in"] != int64(1) {
-		t.Errorf("%v", line)
-	}
-}
-
 // A fault in a handler is a 500, or a broken connection once the answer has
 // begun: a client must not take half an answer for a whole one.
 func TestPanics(t *testing.T) {
@@ -178,7 +147,7 @@ func TestPanics(t *testing.T) {
 			w.(http.Flusher).Flush()
 		}
 		panic("a fault")
-	}), requestLog{zap.New(core), 1}, new(atomic.Bool)))
+	}), zap.New(core), new(atomic.Bool)))
 	defer server.Close()
 	early := fetch(t, server.URL+"/early", "")
 	if early.status != http.StatusInternalServerError || !strings.Contains(early.body, `"detail":"internal error"`) {

@@ -146,9 +146,8 @@ type Drain struct {
 
 // Log is Sluice's own log.
 type Log struct {
-	Level      string `key:"level" default:"info" allowed:"debug,info,warn,error" doc:"Least severity that is logged."`
-	Format     string `key:"format" default:"json" allowed:"json,console" doc:"One JSON object a line, or text for people."`
-	EmptyPolls int    `key:"empty_polls" default:"100" range:"0..1000000" doc:"Of polls that brought nothing new one in this many has a line, which says so (one_in); all other requests have one each. 1: every poll, 0: none."`
+	Level  string `key:"level" default:"info" allowed:"debug,info,warn,error" doc:"Least severity that is logged."`
+	Format string `key:"format" default:"json" allowed:"json,console" doc:"One JSON object a line, or text for people."`
 }
 
 // Default returns the configuration of an empty file and an empty environment.

@@ -74,7 +74,6 @@ var samples = map[string]struct{ value, beside string }{
 	"drain.deadline":           {value: "1m"},
 	"log.level":                {value: "debug"},
 	"log.format":               {value: "console"},
-	"log.empty_polls":          {value: "1"},
 }
 
 // fileContents is what the file forms read in TestRoundTrip.
