@@ -41,9 +41,11 @@ type Options struct {
 	Eager func(user string) bool
 	// Browsers remembers where old pages stand. Nil: this process does.
 	Browsers Browsers
-	// Farewell is what old pages are told while Bridge.Farewell is on. Empty: nothing.
-	Farewell string
-	Observer Observer
+	// Farewell is what old pages are told while SayFarewell, each as it next opens its
+	// stream: within OldPageDuration, all of them. Empty, or SayFarewell nil: nothing.
+	Farewell    string
+	SayFarewell func() bool
+	Observer    Observer
 }
 
 // Observer is told what streams do. Its methods are called from many goroutines.
@@ -102,11 +104,10 @@ const (
 
 // Bridge serves bounded streams. It is safe for concurrent use.
 type Bridge struct {
-	options  Options
-	drain    chan struct{}
-	once     sync.Once
-	open     atomic.Int64
-	farewell atomic.Bool
+	options Options
+	drain   chan struct{}
+	once    sync.Once
+	open    atomic.Int64
 }
 
 // New prepares a bridge.
@@ -116,6 +117,9 @@ func New(o Options) *Bridge {
 	}
 	if o.Eager == nil {
 		o.Eager = func(string) bool { return false }
+	}
+	if o.SayFarewell == nil {
+		o.SayFarewell = func() bool { return false }
 	}
 	if o.Watch == nil {
 		o.Watch = func(string) (<-chan struct{}, func()) { return nil, func() {} }
@@ -154,7 +158,7 @@ func Ours(r *http.Request, user string) bool {
 // Serve answers a request of a verified caller, whose credential is good until
 // expires. It returns when the stream has ended.
 func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller, expires time.Time) {
-	begin(w)
+	commit(w)
 	place, told := toldAt(Place(r), c.User)
 	s := &stream{
 		Options: b.options, caller: c, place: place,
@@ -163,7 +167,7 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	}
 	if told {
 		s.mark = toldMark
-	} else if b.farewell.Load() && !Ours(r, c.User) {
+	} else if b.options.SayFarewell() && !Ours(r, c.User) {
 		s.farewell = b.options.Farewell
 	}
 	s.crowded = b.open.Add(1) > int64(b.options.Most) && b.options.Most > 0
@@ -174,8 +178,8 @@ func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller,
 	s.out.allow() // net/http is about to write the end of the response
 }
 
-// begin commits the response.
-func begin(w http.ResponseWriter) {
+// commit sends the header: it is a stream from here on.
+func commit(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache, no-store, no-transform")

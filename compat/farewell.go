@@ -17,10 +17,6 @@ import (
 // toldMark ends the ids of a reader who was told; a cursor never ends so.
 const toldMark = "~"
 
-// Farewell says whether old pages are told to reload, each as it next opens its
-// stream: within compat.Options.OldPageDuration, all of them. It starts as false.
-func (b *Bridge) Farewell(on bool) { b.farewell.Store(on) }
-
 // toldAt takes the mark off a place.
 func toldAt(place, user string) (bare string, told bool) {
 	bare, told = strings.CutSuffix(place, toldMark)

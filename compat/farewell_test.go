@@ -17,7 +17,7 @@ const goodbye = "Reload\nthis <page>"
 func newFarewell(s backend.Source) *Bridge {
 	b := newBridge(s, &tally{})
 	b.options.Farewell = goodbye
-	b.Farewell(true)
+	b.options.SayFarewell = func() bool { return true }
 	return b
 }
 
@@ -124,11 +124,11 @@ func TestAPlainPageIsToldOnce(t *testing.T) {
 // A page that came before it began is told when it comes back, whatever it names.
 func TestThePagesThatAreThereAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newFarewell(&rows{})
-		b.Farewell(false)
+		b, on := newFarewell(&rows{}), false
+		b.options.SayFarewell = func() bool { return on }
 		s := connect(b, "")
 		r := s.now(t)
-		b.Farewell(true)
+		on = true
 		s.lasted()
 		if told := s.now(t).farewells(t); len(r.events) != 0 || len(told) != 0 {
 			t.Errorf("told before its stream ended: %+v", r)

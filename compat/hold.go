@@ -15,7 +15,7 @@ const knownEvery = time.Second
 // goes on with the same response; or false when the stream has ended without that.
 // known is called about once a second, one call at a time, and must heed its context.
 func (b *Bridge) Hold(w http.ResponseWriter, r *http.Request, known func(context.Context) bool) bool {
-	begin(w)
+	commit(w)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	end, beat, ask := time.NewTimer(b.options.MaxDuration), time.NewTicker(b.options.Heartbeat), time.NewTimer(knownEvery)

@@ -85,6 +85,7 @@ func (l *load) poll(u *user, client string) {
 			if result == "empty" {
 				return
 			}
+			time.Sleep(every)
 		case <-time.After(every):
 		}
 	}
@@ -253,6 +254,8 @@ func (l *load) quantile(q float64) float64 {
 }
 
 func (l *load) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	keys := slices.Sorted(maps.Keys(l.polls))
 	text := ""
 	for _, k := range keys {

@@ -86,12 +86,12 @@ func (w *world) post(path string) {
 	}
 }
 
-// withoutDatabase hides the app's database for a while, and then until somebody's poll
-// has failed.
+// withoutDatabase hides the app's database from the gateway for a while, and then until
+// somebody's poll has failed. The file itself stays: SQLite loses its log when others
+// open what was moved away.
 func (w *world) withoutDatabase(l *load, d time.Duration) {
 	w.t.Helper()
-	path := w.database()
-	if err := os.Rename(path, path+".hidden"); err != nil {
+	if err := os.Rename(w.store, w.store+".hidden"); err != nil {
 		w.t.Fatal(err)
 	}
 	time.Sleep(d)
@@ -100,17 +100,7 @@ func (w *world) withoutDatabase(l *load, d time.Duration) {
 		defer l.mu.Unlock()
 		return l.total("error") > 0
 	})
-	if err := os.Rename(path+".hidden", path); err != nil {
+	if err := os.Rename(w.store+".hidden", w.store); err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// database is the file that the gateway reads.
-func (w *world) database() string {
-	for _, v := range w.environ {
-		if path, ok := strings.CutPrefix(v, "SLUICE_STORE_DSN="); ok {
-			return path
-		}
-	}
-	return ""
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -24,6 +25,7 @@ type world struct {
 	admin  string
 	redis  *servertest.Redis
 	db     *appdb.DB
+	store  string // a link to the app's database: what of it the gateway sees
 
 	environ []string // the gateway's
 }
@@ -32,7 +34,12 @@ type world struct {
 func newWorld(t *testing.T, environ ...string) *world {
 	t.Helper()
 	w := &world{t: t, redis: servertest.StartRedis(t)}
-	database := filepath.Join(t.TempDir(), "app.db")
+	folder := t.TempDir()
+	database := filepath.Join(folder, "app.db")
+	w.store = filepath.Join(folder, "as-sluice-sees-it.db")
+	if err := os.Symlink(database, w.store); err != nil {
+		t.Fatal(err)
+	}
 	app := start(t, nil, "sampleapp", "-db", database, "-key", key)
 	address := app.Line()
 	var err error
@@ -40,12 +47,12 @@ func newWorld(t *testing.T, environ ...string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.db.Close() })
-	store := []string{"SLUICE_STORE_DRIVER=sqlite", "SLUICE_STORE_DSN=" + database}
+	store := []string{"SLUICE_STORE_DRIVER=sqlite", "SLUICE_STORE_DSN=" + w.store}
 	if migrate := start(t, store, "sluice", "migrate"); migrate.Status() != 0 {
 		t.Fatal(migrate.Stderr.String())
 	}
 	w.environ = slices.Concat(store, []string{
-		"SLUICE_LISTEN=127.0.0.1:0", "SLUICE_ADMIN_LISTEN=127.0.0.1:0", "SLUICE_AUTH_KEY=" + key, "SLUICE_LIMITS_POLL_RATE=0", // tests are in a hurry
+		"SLUICE_LISTEN=127.0.0.1:0", "SLUICE_ADMIN_LISTEN=127.0.0.1:0", "SLUICE_AUTH_KEY=" + key,
 		"SLUICE_UPSTREAM_URL=http://" + address, "SLUICE_REDIS_URL=" + w.redis.URL,
 		"SLUICE_LIMITS_POLL_RATE=0", // tests poll as fast as they can
 	}, environ)

@@ -352,11 +352,14 @@ func (m *migration) waitFor(what string, there func(rolloutState) bool) {
 // eventually waits; what the rollout says helps who reads a failure.
 func (m *migration) eventually(what string, there func() bool) {
 	m.t.Helper()
-	for end := time.Now().Add(2 * servertest.Patience); !there(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			m.t.Fatalf("not in time: %s; the rollout: %+v", what, m.state())
+	done := false
+	defer func() {
+		if !done {
+			m.t.Logf("the rollout: %+v", m.state())
 		}
-	}
+	}()
+	servertest.Within(m.t, 2*servertest.Patience, what, there)
+	done = true
 }
 
 func (m *migration) want(text string, parts ...string) {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -30,6 +31,7 @@ type recorder struct {
 	user    string
 	outcome string
 	err     error
+	routine bool // a poll that brought nothing: there may be a hundred thousand a second
 }
 
 // WriteHeader lets 1xx through and swallows what gin says after a handler that
@@ -76,9 +78,10 @@ func (r *recorder) FlushError() error {
 }
 
 // recording makes every handler below run over a recorder, and writes one log
-// line a request: never a query, a cookie or a token. While draining, each response
-// asks the client to connect anew (over HTTP/2: GOAWAY), and so to another gateway.
-func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool) http.Handler {
+// line a request, or of the routine ones one in so many: never a query, a cookie or a
+// token. While draining, each response asks the client to connect anew (over HTTP/2:
+// GOAWAY), and so to another gateway.
+func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn func() int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w, last: draining, unsure: r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)}
 		start := time.Now()
@@ -92,7 +95,9 @@ func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool) http.H
 					fault = nil
 				}
 			}
-			logRequest(log, rec, r, time.Since(start))
+			if n := oneIn(); !rec.routine || n > 0 && rand.IntN(n) == 0 {
+				logRequest(log, rec, r, time.Since(start), n)
+			}
 			if fault != nil {
 				panic(http.ErrAbortHandler) // net/http cuts the connection, so that the client sees the cut
 			}
@@ -106,7 +111,7 @@ func asError(v any) error {
 	return err
 }
 
-func logRequest(log *zap.Logger, rec *recorder, r *http.Request, took time.Duration) {
+func logRequest(log *zap.Logger, rec *recorder, r *http.Request, took time.Duration, oneIn int) {
 	level := zap.InfoLevel
 	if rec.status >= http.StatusInternalServerError {
 		level = zap.WarnLevel
@@ -122,6 +127,9 @@ func logRequest(log *zap.Logger, rec *recorder, r *http.Request, took time.Durat
 	}
 	if rec.user != "" {
 		fields = append(fields, zap.String("user", rec.user))
+	}
+	if rec.routine {
+		fields = append(fields, zap.Int("one_in", oneIn))
 	}
 	if rec.err != nil {
 		fields = append(fields, zap.Error(rec.err))

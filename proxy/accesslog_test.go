@@ -147,7 +147,7 @@ func TestPanics(t *testing.T) {
 			w.(http.Flusher).Flush()
 		}
 		panic("a fault")
-	}), zap.New(core), new(atomic.Bool)))
+	}), zap.New(core), new(atomic.Bool), func() int { return 1 }))
 	defer server.Close()
 	early := fetch(t, server.URL+"/early", "")
 	if early.status != http.StatusInternalServerError || !strings.Contains(early.body, `"detail":"internal error"`) {
@@ -166,6 +166,38 @@ func TestPanics(t *testing.T) {
 	}
 	if n := logs.FilterMessage("request").FilterField(zap.String("outcome", "panic")).Len(); n != 2 {
 		t.Errorf("%d requests logged", n)
+	}
+}
+
+// Polls that bring nothing are most of what there is, and nobody looks for one of them.
+func TestRoutinePollsAreLoggedNowAndThen(t *testing.T) {
+	r := newRig(t, withFlags(t, "poll", "bridge"), func(c *config.Config) { c.Limits.PollRate, c.Limits.PollBurst = 0.001, 200 })
+	r.insert("alice", time.Minute, "a")
+	place := "/api/notifications?after_id=" + r.get("alice", "/api/notifications").page(t).Cursor
+	r.logLine("/api/notifications") // what brings something has its line
+	lines := func(oneIn, polls int) int {
+		next := *r.gateway.live.Load()
+		next.Log.PollRatio = oneIn
+		r.gateway.apply(next)
+		r.logs.TakeAll()
+		for range polls {
+			r.get("alice", place)
+		}
+		r.get("alice", "/last")
+		r.logLine("/last")
+		return r.logs.FilterMessage("request").FilterField(zap.Int("one_in", oneIn)).Len()
+	}
+	if n := lines(1, 5); n != 5 {
+		t.Errorf("one in 1: %d lines about 5 polls", n)
+	}
+	if n := lines(0, 5); n != 0 {
+		t.Errorf("one in 0: %d lines", n)
+	}
+	if n := lines(2, 300); n < 90 || n > 210 { // seven standard deviations
+		t.Errorf("one in 2: %d lines about 300 polls, the last ones throttled", n)
+	}
+	if n := r.logs.FilterField(zap.String("outcome", "poll: throttled")).Len(); n < 20 {
+		t.Errorf("%d lines about 111 throttled polls", n)
 	}
 }
 

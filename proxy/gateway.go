@@ -56,6 +56,7 @@ type Gateway struct {
 	certificate atomic.Pointer[tls.Certificate] // of the public listener; nil if it speaks plain HTTP
 
 	draining atomic.Bool
+	retiring atomic.Bool // the rollout waits for the last old pages
 	oldPages streamTime
 	rollout  *controller // nil without a spec
 }
@@ -116,7 +117,7 @@ func (g *Gateway) open() (err error) {
 		Source: g.source, Interval: g.pacing.interval, Heartbeat: c.Compat.Heartbeat,
 		MaxDuration: c.Compat.MaxDuration, OldPageDuration: c.Compat.OldPageDuration,
 		Watch:    g.feed.Watch,
-		Farewell: c.Compat.Farewell,
+		Farewell: c.Compat.Farewell, SayFarewell: g.saysFarewell,
 		Most:     c.Limits.Streams,
 		Eager:    func(user string) bool { return g.limits.streams.take(user, time.Now()) > 0 },
 		Observer: bridgeObserver{streamMetrics{g.metrics}, g.log},
@@ -125,7 +126,6 @@ func (g *Gateway) open() (err error) {
 		bridge.Browsers = compat.NewRedis(g.redis, c.Redis.Timeout)
 	}
 	g.bridge = compat.New(bridge)
-	g.bridge.Farewell(c.Compat.SayFarewell)
 	g.legacy = census.New(census.Options{Redis: g.redis, Timeout: c.Redis.Timeout, Failing: g.legacyUnknown})
 	g.metrics.countLegacy(g.legacy)
 	if c.Rollout.Spec != "" {
@@ -137,9 +137,7 @@ func (g *Gateway) open() (err error) {
 // Close releases what New opened. Nothing may be served any more.
 func (g *Gateway) Close() error {
 	var errs []error
-	if a, ok := g.auth.(interface{ Close() }); ok {
-		a.Close()
-	}
+	g.auth.Close()
 	if g.shadow != nil {
 		g.shadow.Close()
 	}
@@ -232,6 +230,10 @@ func (g *Gateway) flagTrouble() error {
 	}
 	return nil
 }
+
+// saysFarewell tells whether old pages are asked to reload: by the configuration, or
+// by a retirement that waits for them.
+func (g *Gateway) saysFarewell() bool { return g.live.Load().Compat.SayFarewell || g.retiring.Load() }
 
 func (g *Gateway) legacyUnknown(err error) {
 	if err != nil {

@@ -69,7 +69,7 @@ func newRig(t *testing.T, change ...func(*config.Config)) *rig {
 	return r
 }
 
-func createAppTables(t *testing.T, path string) *sql.DB {
+func createAppTables(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -107,7 +107,7 @@ func (r *rig) insert(user string, ago time.Duration, ids ...string) {
 	}
 }
 
-func tokenFor(t *testing.T, user string) string {
+func tokenFor(t testing.TB, user string) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"user_id": user, "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(testKey))
 	if err != nil {

@@ -109,8 +109,22 @@ func TestARetirementThatWaitsSaysFarewell(t *testing.T) {
 	if s.Deadline != nil || !asks() {
 		t.Errorf("it does not ask: %+v", s)
 	}
+	reload := func(change func(*config.Config)) {
+		next := *r.gateway.live.Load()
+		change(&next)
+		r.gateway.apply(next)
+	}
+	reload(func(c *config.Config) { c.Poll.Interval++ })
+	if !asks() {
+		t.Error("a reload of something else has ended it")
+	}
 	r.command("abort", "")
 	if asks() {
 		t.Error("it asks after")
+	}
+	reload(func(c *config.Config) { c.Compat.SayFarewell = true })
+	r.command("retry", "")
+	if !asks() {
+		t.Error("the rollout's next change has ended what the configuration says")
 	}
 }

@@ -13,9 +13,10 @@ import (
 	"sluice/proxy/config"
 )
 
-// limitedUsers is how many users' buckets are kept, about 150 bytes each. Who is
-// forgotten has a full one, so more users at a time than this are limited less.
-const limitedUsers = 1 << 16
+// limitedUsers is how many users' buckets are kept, about 250 bytes each: of those
+// whom a gateway of a few cores can serve at the usual interval. Who is forgotten has a
+// full one, so more users at a time than this are limited less.
+const limitedUsers = 1 << 18
 
 // buckets are one token bucket a user (a leaky bucket as a meter, ITU-T I.371): it
 // holds burst tokens and gets so many a second.

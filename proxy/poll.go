@@ -37,25 +37,28 @@ func (g *Gateway) poll(c *gin.Context) {
 		g.pass(c)
 		return
 	}
-	result, page := g.answerPoll(c, rec, id.Caller, transport)
+	result, page := g.answerPoll(c, rec, id.Caller, transport, start)
 	g.polled(id.User, client, page, g.elapsedOf(c.Request))
 	rec.outcome = "poll: " + result
 	g.metrics.polls.WithLabelValues(client, result).Inc()
-	took := time.Since(start)
+	now := time.Now()
+	took := now.Sub(start)
 	g.metrics.pollDuration.WithLabelValues(client).Observe(took.Seconds())
-	g.tuning.window.Polled(time.Now(), took)
+	g.tuning.window.Polled(now, took)
 }
 
 // answerPoll returns the poll's result as metrics name it, and the items that were
 // sent.
-func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) (string, backend.Page) {
+func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport, now time.Time) (string, backend.Page) {
 	h := c.Writer.Header()
 	h["Sluice-Transport"] = transportHeader[transport] // whoever is taken back goes, though polls fail
-	if wait := g.limits.polls.take(who.User, time.Now()); wait > 0 {
+	if wait := g.limits.polls.take(who.User, now); wait > 0 {
+		rec.routine = true
 		throttle(c.Writer, wait)
 		return "throttled", backend.Page{}
 	}
 	if !g.limits.reads.enter() {
+		rec.routine = true
 		g.shed(c.Writer)
 		return "error", backend.Page{}
 	}
@@ -103,6 +106,7 @@ func (g *Gateway) writePage(c *gin.Context, q backend.Query, p backend.Page) str
 		cursor = "" // an empty page carries a cursor only if it changed
 	}
 	if len(p.Items) == 0 && cursor == "" && !p.Reset {
+		below(c).routine = true
 		_, _ = c.Writer.Write(emptyAnswer)
 		return "empty"
 	}

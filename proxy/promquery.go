@@ -17,24 +17,44 @@ var _ evidence.Ask = askPrometheus
 
 // askPrometheus asks for a query's one number: a scalar, or a vector of one.
 func askPrometheus(ctx context.Context, address, query string) (float64, error) {
-	client, err := api.NewClient(api.Config{Address: address})
+	prometheus, err := prometheusAt(address)
 	if err != nil {
 		return 0, err
 	}
-	result, _, _, err := v1.NewAPI(client).Query(ctx, query, time.Now())
+	values, err := valuesOf(ctx, prometheus, query)
 	if err != nil {
 		return 0, fmt.Errorf("prometheus: %w", err)
 	}
+	if len(values) != 1 {
+		return 0, fmt.Errorf("prometheus: the query gives %d values, want one", len(values))
+	}
+	return onlyNumber(values[0])
+}
+
+func prometheusAt(address string) (v1.API, error) {
+	client, err := api.NewClient(api.Config{Address: address})
+	if err != nil {
+		return nil, err
+	}
+	return v1.NewAPI(client), nil
+}
+
+// valuesOf are the numbers of a scalar or a vector, as they are now.
+func valuesOf(ctx context.Context, prometheus v1.API, query string) (values []float64, err error) {
+	result, _, _, err := prometheus.Query(ctx, query, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	switch r := result.(type) {
 	case *model.Scalar:
-		return onlyNumber(float64(r.Value))
+		return []float64{float64(r.Value)}, nil
 	case model.Vector:
-		if len(r) == 1 {
-			return onlyNumber(float64(r[0].Value))
+		for _, sample := range r {
+			values = append(values, float64(sample.Value))
 		}
-		return 0, fmt.Errorf("prometheus: the query gives %d values, want one", len(r))
+		return values, nil
 	}
-	return 0, fmt.Errorf("prometheus: the query gives a %s, want one number", result.Type())
+	return nil, fmt.Errorf("the query gives a %s, want one number", result.Type())
 }
 
 // onlyNumber refuses what is none: a ratio to nothing says nothing, and an infinite one

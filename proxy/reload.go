@@ -87,7 +87,6 @@ func (g *Gateway) apply(c config.Config) {
 		next := config.Reload(*g.live.Load(), c)
 		g.live.Store(&next)
 		g.pacing.set(next.Poll)
-		g.bridge.Farewell(next.Compat.SayFarewell)
 		g.setSecrets(next.Auth)
 		_ = g.setCertificate(next.TLS) // it has been checked
 		g.log.Info("configuration reloaded", zap.String("changed", strings.Join(hot, ", ")))

@@ -185,7 +185,7 @@ func (k *controller) changed(s control.State, made []control.Entry) {
 		}
 	}
 	k.gateway.metrics.showRollout(s)
-	k.gateway.bridge.Farewell(k.gateway.config.Compat.SayFarewell || k.awaitsOldPages(s))
+	k.gateway.retiring.Store(k.awaitsOldPages(s))
 	for _, e := range made {
 		k.log.Info("rollout", zap.Any("entry", e))
 		k.gateway.metrics.countTransition(e)

@@ -25,7 +25,7 @@ func (g *Gateway) Handler() http.Handler {
 	r.GET("/_sluice/client.js", serveScript(client.Script()))
 	r.GET("/_sluice/eventsource.js", serveScript(client.DropIn()))
 	r.NoRoute(g.page)
-	return recording(r, g.log, &g.draining)
+	return recording(r, g.log, &g.draining, func() int { return g.live.Load().Log.PollRatio })
 }
 
 // AdminHandler is the operator's listener.

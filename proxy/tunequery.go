@@ -6,7 +6,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/prometheus/client_golang/api"
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 
@@ -47,11 +46,11 @@ type querier struct {
 }
 
 func newQuerier(address, match string, window time.Duration) (*querier, error) {
-	client, err := api.NewClient(api.Config{Address: address})
+	prometheus, err := prometheusAt(address)
 	if err != nil {
 		return nil, fmt.Errorf("--prometheus: %w", err)
 	}
-	return &querier{v1.NewAPI(client), address, match, model.Duration(window).String()}, nil
+	return &querier{prometheus, address, match, model.Duration(window).String()}, nil
 }
 
 // measure asks for everything.
@@ -123,16 +122,14 @@ func (q *querier) chosen() string {
 func (q *querier) ask(ctx context.Context, query string) (*float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	result, _, _, err := q.api.Query(ctx, query, time.Now())
+	values, err := valuesOf(ctx, q.api, query)
 	if err != nil {
 		return nil, fmt.Errorf("prometheus at %s: %w (asked for %s)", q.address, err, query)
 	}
-	vector, ok := result.(model.Vector)
-	if !ok || len(vector) != 1 || math.IsNaN(float64(vector[0].Value)) {
+	if len(values) != 1 || math.IsNaN(values[0]) {
 		return nil, nil //nolint:nilnil // no value is no error
 	}
-	v := float64(vector[0].Value)
-	return &v, nil
+	return &values[0], nil
 }
 
 func orZero(v *float64) float64 {

@@ -44,6 +44,7 @@ type Flags struct {
 	api    *openfeature.EvaluationAPI
 	client *openfeature.Client
 	file   *flagFile // nil when no file was named
+	memo   *memo
 	opts   Options
 }
 
@@ -70,7 +71,8 @@ func Check(path string) error {
 }
 
 // newFlags puts any OpenFeature provider behind an API instance of its own:
-// the SDK's global one would be shared by all gateways of a process.
+// the SDK's global one would be shared by all gateways of a process. What the provider
+// answers a user may change only with the file's version.
 func newFlags(p openfeature.FeatureProvider, file *flagFile, opts Options) (*Flags, error) {
 	if opts.OnEvaluation == nil {
 		opts.OnEvaluation = func(string, string, string) {}
@@ -79,7 +81,7 @@ func newFlags(p openfeature.FeatureProvider, file *flagFile, opts Options) (*Fla
 		opts.OnReload = func(error) {}
 	}
 	api := isolated.NewAPI()
-	f := &Flags{api: api, client: api.NewClient(), file: file, opts: opts}
+	f := &Flags{api: api, client: api.NewClient(), file: file, memo: newMemo(), opts: opts}
 	if err := api.SetProviderAndWait(context.Background(), p); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("start flag provider: %w", err)
@@ -93,25 +95,37 @@ func (f *Flags) Named() bool { return f.file != nil }
 
 // Transport says how user is to get notifications.
 func (f *Flags) Transport(ctx context.Context, user string) Transport {
-	return Transport(f.evaluate(ctx, transportFlag, user))
+	return Transport(f.evaluate(ctx, &transportFlag, user))
 }
 
 // Stream says what the legacy stream is for user.
 func (f *Flags) Stream(ctx context.Context, user string) Stream {
-	return Stream(f.evaluate(ctx, streamFlag, user))
+	return Stream(f.evaluate(ctx, &streamFlag, user))
 }
 
-// evaluate is the only place that trusts no provider: a value outside the
-// flag's own is answered by the safe one.
-func (f *Flags) evaluate(ctx context.Context, flag definition, user string) string {
+func (f *Flags) evaluate(ctx context.Context, flag *definition, user string) string {
+	var version uint64
+	if f.file != nil {
+		version = f.file.version.Load()
+	}
+	a, ok := f.memo.get(flag, user, version)
+	if !ok {
+		a = f.ask(ctx, flag, user)
+		f.memo.put(flag, user, version, a)
+	}
+	f.opts.OnEvaluation(flag.key, a.value, a.reason)
+	return a.value
+}
+
+// ask is the only place that trusts no provider: a value outside the flag's own is
+// answered by the safe one.
+func (f *Flags) ask(ctx context.Context, flag *definition, user string) answer {
 	// The error is in the details too: their value is then the safe one.
 	details, _ := f.client.StringValueDetails(ctx, flag.key, flag.safe, openfeature.NewEvaluationContext(user, nil))
-	value, reason := details.Value, label(details.Reason)
-	if !flag.allows(value) {
-		value, reason = flag.safe, label(openfeature.ErrorReason)
+	if !flag.allows(details.Value) {
+		return answer{flag.safe, label(openfeature.ErrorReason)}
 	}
-	f.opts.OnEvaluation(flag.key, value, reason)
-	return value
+	return answer{details.Value, label(details.Reason)}
 }
 
 // Watch looks at the flag file every second until ctx ends, and puts what it

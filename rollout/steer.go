@@ -21,10 +21,10 @@ func (f *Flags) Steer(h *Heading) {
 		return
 	}
 	if h == nil {
-		f.file.steered.Store(nil)
+		f.file.choose(nil)
 		return
 	}
-	f.file.steered.Store(&map[string]choice{
+	f.file.choose(&map[string]choice{
 		TransportFlag: {split: share100(string(Poll), string(SSE), h.Weight), reason: openfeature.SplitReason},
 		StreamFlag:    {one: variant{string(h.Stream), string(h.Stream)}, reason: openfeature.TargetingMatchReason},
 	})

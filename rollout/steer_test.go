@@ -83,3 +83,28 @@ func openText(t *testing.T, text string) *Flags {
 	t.Cleanup(flags.Close)
 	return flags
 }
+
+// Who was answered before is answered anew, at once.
+func TestAHeadingIsInForceAtOnce(t *testing.T) {
+	f := open(t, writeFlags(t, everybody(SSE)), Options{})
+	for _, h := range []*Heading{nil, {Weight: 100, Stream: Bridge}, {Weight: 0, Stream: Bridge}, {Weight: 100, Stream: Retired}, nil} {
+		want := SSE
+		if h != nil && h.Weight == 100 {
+			want = Poll
+		}
+		f.Steer(h)
+		for range 2 {
+			if got := f.Transport(t.Context(), alice); got != want {
+				t.Errorf("%+v: %s, want %s", h, got, want)
+			}
+		}
+	}
+}
+
+// Every poll asks, so asking again makes no garbage.
+func TestAskingAgainAllocatesNothing(t *testing.T) {
+	f := open(t, writeFlags(t, everybody(Poll)), Options{})
+	if n := testing.AllocsPerRun(100, func() { f.Transport(t.Context(), alice) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -19,6 +19,7 @@ type flagFile struct {
 	path    string
 	current atomic.Pointer[map[string]*flag]
 	steered atomic.Pointer[map[string]choice] // by a controller; nil when there is none
+	version atomic.Uint64                     // counted on behind each change of these two
 	seen    *sight                            // at the last look; nil before the first
 }
 
@@ -32,6 +33,12 @@ func openFile(path string) (*flagFile, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// choose takes what a controller has chosen; nil is nothing.
+func (f *flagFile) choose(steered *map[string]choice) {
+	f.steered.Store(steered)
+	f.version.Add(1)
 }
 
 // steer is what a controller has chosen for a flag, if anything.
@@ -84,6 +91,7 @@ func (f *flagFile) look() (changed bool, err error) {
 	flags, err := load(f.path, text)
 	if err == nil {
 		f.current.Store(&flags)
+		f.version.Add(1)
 	}
 	return true, err
 }

@@ -62,21 +62,26 @@ func (silent) Audited(*FalseEmpty)   {}
 
 // Read implements backend.Source.
 func (r *Reader) Read(ctx context.Context, c backend.Caller, q backend.Query) (backend.Page, error) {
-	if r.Bound(time.Now()) <= 0 || q.Before != "" {
+	now := time.Now()
+	if r.Bound(now) <= 0 || q.Before != "" {
 		return r.Source.Read(ctx, c, q)
 	}
-	l := r.lookup(ctx, c.User, q.After)
+	l := r.lookup(ctx, c.User, q.After, now)
 	switch {
 	case l.hit == "":
-		// The nonce is part of the flight: a poll after a change joins no read from
-		// before it.
-		return r.flights.join(ctx, flight{c, q, l.local.Ticket.nonce}, r.Bound, func(ctx context.Context) (backend.Page, error) {
-			return r.read(ctx, c, q, l)
-		})
+		return r.share(ctx, c, q, l)
 	case r.AuditRatio > 0 && rand.IntN(r.AuditRatio) == 0:
 		return r.audit(ctx, c, q, l)
 	}
 	return backend.Page{Place: q.After, Check: backend.CheckEqual}, nil
+}
+
+// share reads the source, or joins a read of it. The nonce is part of the flight: a
+// poll after a change joins no read from before it.
+func (r *Reader) share(ctx context.Context, c backend.Caller, q backend.Query, l lookup) (backend.Page, error) {
+	return r.flights.join(ctx, flight{c, q, l.local.Ticket.nonce}, r.Bound, func(ctx context.Context) (backend.Page, error) {
+		return r.read(ctx, c, q, l)
+	})
 }
 
 // Forget drops users after a change.
@@ -97,9 +102,9 @@ type lookup struct {
 	vouched       bool
 }
 
-func (r *Reader) lookup(ctx context.Context, user, after string) (l lookup) {
+func (r *Reader) lookup(ctx context.Context, user, after string, now time.Time) (l lookup) {
 	stand := backend.NewStand(user, after)
-	l.asked = time.Now()
+	l.asked = now
 	l.local = r.Local.Get(ctx, user)
 	fresh := r.within(l.local, l.asked)
 	if l.vouched = !fresh && l.local.Result == Found && r.Vouches(l.local.read(l.asked)); l.vouched {

@@ -188,6 +188,7 @@ func commitNumbered(tx *sql.Tx, l *ledger, order *sync.Mutex) error {
 	order.Lock()
 	defer order.Unlock()
 	number := l.committed.Load() + 1
+	l.begun.Store(number)
 	if _, err := tx.Exec(`UPDATE notifications SET user_id = $1 WHERE user_id = 'written early'`, userOf(number)); err != nil {
 		return err
 	}

@@ -159,6 +159,7 @@ func (a app) writeMany(t *testing.T, l *ledger, n int64, other float64) {
 	}
 	const insert = `INSERT INTO notifications(id, user_id) VALUES ($1, $2)`
 	for i := int64(1); i <= n && !t.Failed(); i++ {
+		l.begun.Store(i)
 		query, id := insert, fmt.Sprint(i)
 		if rand.Float64() < other {
 			switch rand.IntN(5) {

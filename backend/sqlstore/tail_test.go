@@ -48,6 +48,7 @@ func wantLook(t testing.TB, tail backend.Tail, after, want string) {
 // ledger holds a tail to its promise: of each numbered commit, that is visible
 // when a look begins, the user is named, or a look is Unknown.
 type ledger struct {
+	begun     atomic.Int64 // no number beyond is visible
 	committed atomic.Int64 // all numbers up to here are visible
 	named     map[string]bool
 	accounted int64 // up to here, a look has been Unknown or everybody named
@@ -73,8 +74,9 @@ func (l *ledger) look(t *testing.T, tail backend.Tail) {
 	}
 	if c.Unknown {
 		l.unknown++
-		// What this look saw, no later one will name.
-		l.accounted = max(l.accounted, l.committed.Load())
+		// What this look saw, no later one will name: also what its writer does not
+		// know yet to be committed.
+		l.accounted = max(l.accounted, l.begun.Load())
 	}
 	for i := l.accounted + 1; i <= visible; i++ {
 		if !l.named[userOf(i)] {

@@ -28,6 +28,8 @@ type Identity struct {
 // say why there is none; they are for the log, since they help whoever guesses.
 type Authenticator interface {
 	Authenticate(r *http.Request) (Identity, error)
+	// Close lets go of what it holds. Nobody is authenticated any more.
+	Close()
 }
 
 var (

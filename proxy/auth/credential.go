@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -16,8 +17,9 @@ const (
 	// maxToken is the longest credential that is looked at, in bytes; browsers keep no
 	// cookie over 4,096.
 	maxToken = 8192
-	// remembered is how many verdicts are kept, about 200 bytes each.
-	remembered = 1 << 16
+	// remembered is how many verdicts are kept, about 250 bytes each: for the users
+	// whom a gateway of a few cores can serve at the usual interval.
+	remembered = 1 << 18
 )
 
 // credential finds what a request proves itself by where the app looks for it: the
@@ -60,7 +62,8 @@ func newVerdicts() verdicts {
 }
 
 func hashOf(c backend.Caller) [sha256.Size]byte {
-	return sha256.Sum256([]byte(string(rune(c.Via)) + c.Token))
+	var room [512]byte // on the stack, for most tokens
+	return sha256.Sum256(append(utf8.AppendRune(room[:0], rune(c.Via)), c.Token...))
 }
 
 // get returns a verdict that still counts; one that does not is dropped.

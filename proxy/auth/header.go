@@ -37,6 +37,9 @@ func NewHeader(o HeaderOptions) *Header {
 	return h
 }
 
+// Close implements Authenticator: there is nothing to let go of.
+func (h *Header) Close() {}
+
 // SetSecret replaces the secret, without a restart.
 func (h *Header) SetSecret(secret []byte) {
 	if len(secret) == 0 {

@@ -73,9 +73,10 @@ func (p *publisher) requests() (n int) {
 func (p *publisher) verifier(t *testing.T, algorithms ...string) *JWT {
 	t.Helper()
 	keys := NewJWKS(p.URL, func(err error) { t.Logf("reading keys: %v", err) })
-	t.Cleanup(keys.Close)
 	servertest.Eventually(t, "the keys are read", func() bool { return keys.keys.Load() != nil })
-	return NewJWT(JWTOptions{Cookie: "access_token", Claim: "user_id", Algorithms: algorithms, Published: keys})
+	v := NewJWT(JWTOptions{Cookie: "access_token", Claim: "user_id", Algorithms: algorithms, Published: keys})
+	t.Cleanup(v.Close)
+	return v
 }
 
 // published is a key as it is published under an id.

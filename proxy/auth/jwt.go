@@ -54,6 +54,13 @@ func NewJWT(o JWTOptions) *JWT {
 	return v
 }
 
+// Close stops reading the published keys.
+func (v *JWT) Close() {
+	if v.options.Published != nil {
+		v.options.Published.Close()
+	}
+}
+
 // SetKeys replaces the secrets, without a restart. Tokens signed with one that is
 // no longer there are refused from now on.
 func (v *JWT) SetKeys(keys [][]byte) {

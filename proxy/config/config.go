@@ -146,8 +146,9 @@ type Drain struct {
 
 // Log is Sluice's own log.
 type Log struct {
-	Level  string `key:"level" default:"info" allowed:"debug,info,warn,error" doc:"Least severity that is logged."`
-	Format string `key:"format" default:"json" allowed:"json,console" doc:"One JSON object a line, or text for people."`
+	Level     string `key:"level" default:"info" allowed:"debug,info,warn,error" doc:"Least severity that is logged."`
+	Format    string `key:"format" default:"json" allowed:"json,console" doc:"One JSON object a line, or text for people."`
+	PollRatio int    `key:"poll_ratio" default:"100" range:"0..1000000" hot:"true" doc:"One poll in this many that brings nothing (empty, throttled or shed) has its log line, with this number as one_in. 0: none, 1: all. Every other request has its line."`
 }
 
 // Default returns the configuration of an empty file and an empty environment.
@@ -223,7 +224,7 @@ const signalledBound = 30 * time.Second
 
 // StalenessBound is how old a cached answer may be; 0 means no cache. It resolves auto: signalled tells whether changes of the
 // app's data are heard of at the moment.
-func (c Config) StalenessBound(signalled bool) time.Duration {
+func (c *Config) StalenessBound(signalled bool) time.Duration {
 	switch {
 	case c.Cache.StalenessBound != Auto:
 		return time.Duration(c.Cache.StalenessBound)

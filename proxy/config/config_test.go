@@ -27,7 +27,7 @@ func TestDefaults(t *testing.T) {
 			Farewell: "Reload this page to keep live updates"},
 		Rollout: Rollout{Webhook: NewSecret("")},
 		Drain:   Drain{Grace: 3 * time.Second, Deadline: 15 * time.Second},
-		Log:     Log{Level: "info", Format: "json"},
+		Log:     Log{Level: "info", Format: "json", PollRatio: 100},
 	}
 	if got := Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("Default() = %+v\nwant %+v", got, want)

@@ -74,6 +74,7 @@ var samples = map[string]struct{ value, beside string }{
 	"drain.deadline":           {value: "1m"},
 	"log.level":                {value: "debug"},
 	"log.format":               {value: "console"},
+	"log.poll_ratio":           {value: "7"},
 }
 
 // fileContents is what the file forms read in TestRoundTrip.

@@ -38,6 +38,7 @@ func TestValues(t *testing.T) {
 		{"drain.deadline", "3s 10m", "999ms 601s"},
 		{"log.level", "debug info warn error", "INFO trace"},
 		{"log.format", "json console", "text"},
+		{"log.poll_ratio", "0 1 1000000", "-1 1000001 x"},
 	}
 	for _, test := range tests {
 		for _, value := range strings.Fields(test.good) {
