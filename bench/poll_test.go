@@ -57,8 +57,10 @@ func TestEmptyPoll(t *testing.T) {
 		Columns: []string{lab.Rate, lab.P50, lab.P99, lab.ServerCPU, lab.TotalCPU, lab.LoadBusy, updateRate, fromRedisShare}, Measured: measured,
 		Rows: []lab.Row{
 			{Work: "Warm empty poll", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin", AtLeast: 0.85},
-			{Work: "The same with 1,000 updates/s", Figure: lab.Rate, Of: "Sluice, 1,000 updates/s", Against: "Sluice, warm", AtLeast: 0.9},
-			{Work: "Empty poll with one Redis round trip", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin", AtLeast: 0.55},
+			{Work: "The same with 1,000 updates/s", Figure: lab.Rate, Of: "Sluice, 1,000 updates/s", Against: "Sluice, warm", AtLeast: 0.9,
+				Why: "for each update the next poll of its user reads the database and tells Redis, at 0.1 to 0.15 ms"},
+			{Work: "Empty poll with one Redis round trip", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin", AtLeast: 0.55,
+				Why: "a bare GET by go-redis costs gin as much as it does above; Sluice asks by a script, with a time-out and a breaker"},
 			{Work: "Warm, against a proxy in Go", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin + ReverseProxy", AtLeast: 5},
 			{Work: "With Redis on each, against a proxy in Go", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin + ReverseProxy", AtLeast: 3},
 			{Work: "Warm, against nginx as a proxy", Figure: lab.TotalCPU, Of: "Sluice, warm", Against: "nginx proxy_pass", AtMost: 0.5},
@@ -91,10 +93,11 @@ func fromRedis(t testing.TB, a *app, server *servertest.Redis, requests lab.Requ
 		Run: func(t testing.TB) lab.Figures {
 			asked, polled := s.counter(t, hits), s.counter(t, all)
 			f := r.Saturate(t, s.PID(), server.PID())
-			f[fromRedisShare] = (s.counter(t, hits) - asked) / (s.counter(t, all) - polled)
-			if f[fromRedisShare] < 0.99 {
-				t.Errorf("only %.3f of the polls were answered from Redis", f[fromRedisShare])
+			asked, polled = s.counter(t, hits)-asked, s.counter(t, all)-polled
+			if left := 64.0; polled-asked > left+0.01*polled { // those who did not wait for their answer
+				t.Errorf("of %.0f polls only %.0f were answered from Redis", polled, asked)
 			}
+			f[fromRedisShare] = asked / polled
 			return f
 		},
 	}
@@ -122,7 +125,7 @@ func updated(t testing.TB) lab.Contender {
 			before, stop := s.counter(t, reads), a.update(t, runs*users, users)
 			f := r.Saturate(t, s.PID(), server.PID())
 			f[updateRate] = stop()
-			if s.counter(t, reads) == before {
+			if s.counter(t, reads) == before && !lab.Smoke() { // in which there may be no look
 				t.Error("no update was noticed")
 			}
 			return f

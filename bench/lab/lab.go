@@ -41,7 +41,7 @@ type Size struct {
 
 // sizes by the value of SLUICE_BENCH.
 var sizes = map[string]Size{
-	"full":  {5, 4 * time.Second},
+	"full":  {5, 3 * time.Second},
 	"quick": {2, time.Second},
 	"":      {1, 100 * time.Millisecond},
 }
