@@ -25,7 +25,7 @@ func TestGrowth(t *testing.T) {
 	lab.Record(t, lab.Experiment{
 		Title: "Growth", Method: "wrk, 64 connections, warm empty polls of users at random, 200,000 at most. All known users have an item that has expired, and have polled before.",
 		Columns:  []string{lab.ServerCPU, lab.Rate, memory, redisMemory},
-		Measured: lab.Interleave(t, known(t, few, lab.Pick(1000, 20)), known(t, many, lab.Pick(1_000_000, 2000))),
+		Measured: lab.Interleave(t, known(t, few, lab.Pick(1000, 1000, 20)), known(t, many, lab.Pick(1_000_000, 50_000, 2000))),
 		Rows: []lab.Row{
 			{Work: "Cost per poll from 1,000 to 1,000,000 known users", Figure: lab.ServerCPU, Of: many, Against: few, AtMost: 1.1},
 			{Work: "Redis for each active user", Figure: redisMemory, Of: many, AtMost: 200},

@@ -9,7 +9,7 @@ import (
 // What is the app's own passes through.
 func TestPassThrough(t *testing.T) {
 	lab.Need(t, "wrk", "nginx", "taskset")
-	a := newApp(t, lab.Pick(1000, 20))
+	a := newApp(t, lab.Pick(1000, 1000, 20))
 	backend := peer(t, lab.LoadCore, "nethttp")
 	requests := lab.Requests{Body: emptyPoll}
 	for _, each := range polls(t, a.serve(t), a.users).Each {

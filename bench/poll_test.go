@@ -30,7 +30,7 @@ const (
 func TestEmptyPoll(t *testing.T) {
 	lab.Need(t, "wrk", "nginx", "redis-server", "taskset")
 	server := servertest.StartRedis(t)
-	a, changing := newApp(t, lab.Pick(1000, 20)), newApp(t, lab.Pick(1000, 20))
+	a := newApp(t, lab.Pick(1000, 1000, 20))
 	warm := a.serve(t, "SLUICE_REDIS_URL="+server.URL)
 	requests := polls(t, warm, a.users)
 	remembered(t, server, requests)
@@ -46,7 +46,7 @@ func TestEmptyPoll(t *testing.T) {
 		contender("net/http", "a bare handler", peer(t, lab.ServerCore, "nethttp")),
 		contender("gin", "a bare route", peer(t, lab.ServerCore, "gin")),
 		contender("Sluice, warm", "as it comes: HS256 cookie, limits, metrics, its log in a file, the feed of an SQLite file, and Redis, which it does not ask", warm, server.PID()),
-		updated(t, changing),
+		updated(t),
 		contender("gin + go-redis", "a GET on each poll", peer(t, lab.ServerCore, "-redis", server.Addr, "gin-redis"), server.PID()),
 		fromRedis(t, a, server, requests),
 		contender("gin + ReverseProxy", "tuned as well as it can be, to a bare net/http backend", peer(t, lab.ServerCore, "-app", backend.url, "gin-proxy"), backend.PID()),
@@ -57,8 +57,10 @@ func TestEmptyPoll(t *testing.T) {
 		Columns: []string{lab.Rate, lab.P50, lab.P99, lab.ServerCPU, lab.TotalCPU, lab.LoadBusy, updateRate, fromRedisShare}, Measured: measured,
 		Rows: []lab.Row{
 			{Work: "Warm empty poll", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin", AtLeast: 0.85},
-			{Work: "The same with 1,000 updates/s", Figure: lab.Rate, Of: "Sluice, 1,000 updates/s", Against: "Sluice, warm", AtLeast: 0.9},
-			{Work: "Empty poll with one Redis round trip", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin", AtLeast: 0.55},
+			{Work: "The same with 1,000 updates/s", Figure: lab.Rate, Of: "Sluice, 1,000 updates/s", Against: "Sluice, warm", AtLeast: 0.9,
+				Why: "for each update the next poll of its user reads the database and tells Redis, at 0.1 to 0.15 ms"},
+			{Work: "Empty poll with one Redis round trip", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin", AtLeast: 0.55,
+				Why: "a bare GET by go-redis costs gin as much as it does above; Sluice asks by a script, with a time-out and a breaker"},
 			{Work: "Warm, against a proxy in Go", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin + ReverseProxy", AtLeast: 5},
 			{Work: "With Redis on each, against a proxy in Go", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin + ReverseProxy", AtLeast: 3},
 			{Work: "Warm, against nginx as a proxy", Figure: lab.TotalCPU, Of: "Sluice, warm", Against: "nginx proxy_pass", AtMost: 0.5},
@@ -79,20 +81,23 @@ func remembered(t testing.TB, server *servertest.Redis, r lab.Requests) {
 }
 
 // fromRedis is a gateway that has read nothing itself: another one has, so that each
-// poll is one round trip to Redis. Audits are off and entries count for 10 minutes,
-// since a read would put the user into the process's own memory.
+// poll is one round trip to Redis. What would read a user, and so put them into the
+// process's own memory, is off: audits, old entries, and Redis's time-out.
 func fromRedis(t testing.TB, a *app, server *servertest.Redis, requests lab.Requests) lab.Contender {
 	t.Helper()
-	s := a.serve(t, "SLUICE_REDIS_URL="+server.URL, "SLUICE_CACHE_STALENESS_BOUND=10m", "SLUICE_CACHE_AUDIT_RATIO=0")
+	s := a.serve(t, "SLUICE_REDIS_URL="+server.URL, "SLUICE_REDIS_TIMEOUT=5s", "SLUICE_CACHE_STALENESS_BOUND=10m", "SLUICE_CACHE_AUDIT_RATIO=0")
 	r := of(requests, s)
+	const hits, all = `sluice_latest_requests_total{layer="redis",result="hit"}`, `sluice_polls_total{client="native",result="empty"}`
 	return lab.Contender{
-		Name: "Sluice, from Redis", What: "the same, but another gateway has read these users: each poll asks Redis (counted), with `cache.staleness_bound: 10m` and `cache.audit_ratio: 0`",
+		Name: "Sluice, from Redis", What: "the same, but another gateway has read these users, so that each poll asks Redis (counted); with `cache.staleness_bound: 10m`, `cache.audit_ratio: 0` and `redis.timeout: 5s`, so that it stays so",
 		Run: func(t testing.TB) lab.Figures {
+			asked, polled := s.counter(t, hits), s.counter(t, all)
 			f := r.Saturate(t, s.PID(), server.PID())
-			asked, all := s.counter(t, `sluice_latest_requests_total{layer="redis",result="hit"}`), s.counter(t, `sluice_polls_total{client="native",result="empty"}`)
-			if f[fromRedisShare] = asked / all; all == 0 || asked < 0.9*all {
-				t.Errorf("of %.0f polls only %.0f were answered from Redis", all, asked)
+			asked, polled = s.counter(t, hits)-asked, s.counter(t, all)-polled
+			if left := 64.0; polled-asked > left+0.01*polled { // those who did not wait for their answer
+				t.Errorf("of %.0f polls only %.0f were answered from Redis", polled, asked)
 			}
+			f[fromRedisShare] = asked / polled
 			return f
 		},
 	}
@@ -100,24 +105,27 @@ func fromRedis(t testing.TB, a *app, server *servertest.Redis, requests lab.Requ
 
 // updated is a gateway whose users' data changes. A new row is one that has expired
 // already: what was known of its user is forgotten and read again, and every poll is
-// still empty.
-func updated(t testing.TB, a *app) lab.Contender {
+// still empty. Each run has users of its own, since such rows pile up behind their places.
+func updated(t testing.TB) lab.Contender {
 	t.Helper()
-	server := servertest.StartRedis(t)
+	users, runs := lab.Pick(1000, 1000, 20), lab.Measuring().Repeats
+	server, a := servertest.StartRedis(t), newApp(t, users*runs)
 	s := a.serve(t, "SLUICE_REDIS_URL="+server.URL)
-	r := polls(t, s, a.users)
+	all := polls(t, s, a.users)
 	return lab.Contender{
-		Name: "Sluice, 1,000 updates/s", What: "warm, while rows are added for users at random, each in a transaction of its own; as many were in the half minute before",
+		Name: "Sluice, 1,000 updates/s", What: "warm, while rows are added for its users at random, each in a transaction of its own; as many were for others in the half minute before",
 		Run: func(t testing.TB) lab.Figures {
+			runs--
 			a.must(t, `WITH RECURSIVE g(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM g WHERE i + 1 < $1)
-				INSERT INTO notifications(id, user_id, level, title, text, created_at, expires_at)
-				SELECT lower(hex(randomblob(16))), 'user-' || abs(random() % $2), 'info', 'T', 'T', datetime('now', '-' || (i / $3) || ' seconds'), '2000-01-01 00:00:00' FROM g`,
-				lab.Pick(30, 1)*updatesPerSecond, a.users, updatesPerSecond)
-			stop := a.update(t)
-			before := s.counter(t, `sluice_source_requests_total{outcome="ok",source="sqlite"}`)
+				INSERT INTO notifications(id, user_id, level, title, text, created_at)
+				SELECT lower(hex(randomblob(16))), 'other-' || i, 'info', 'T', 'T', datetime('now', '-' || (i / $2) || ' seconds') FROM g`,
+				lab.Pick(30, 30, 1)*updatesPerSecond, updatesPerSecond)
+			r := &lab.Requests{Base: s.url, Body: emptyPoll, Each: all.Each[runs*users : (runs+1)*users]}
+			const reads = `sluice_source_requests_total{outcome="ok",source="sqlite"}`
+			before, stop := s.counter(t, reads), a.update(t, runs*users, users)
 			f := r.Saturate(t, s.PID(), server.PID())
 			f[updateRate] = stop()
-			if s.counter(t, `sluice_source_requests_total{outcome="ok",source="sqlite"}`) == before {
+			if s.counter(t, reads) == before && !lab.Smoke() { // in which there may be no look
 				t.Error("no update was noticed")
 			}
 			return f
@@ -125,8 +133,9 @@ func updated(t testing.TB, a *app) lab.Contender {
 	}
 }
 
-// update adds rows until it is stopped, which tells how many a second there were.
-func (a *app) update(t testing.TB) (stop func() float64) {
+// update adds rows for users from the first one on, until it is stopped; that tells how
+// many a second there were.
+func (a *app) update(t testing.TB, first, users int) (stop func() float64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	start, n, ended := time.Now(), 0, make(chan error, 1)
@@ -134,7 +143,7 @@ func (a *app) update(t testing.TB) (stop func() float64) {
 		for ; ctx.Err() == nil; n++ {
 			time.Sleep(time.Until(start.Add(time.Duration(n) * time.Second / updatesPerSecond)))
 			if _, err := a.db.Exec(`INSERT INTO notifications(id, user_id, level, title, text, created_at, expires_at)
-				VALUES (lower(hex(randomblob(16))), 'user-' || abs(random() % $1), 'info', 'T', 'T', datetime('now'), '2000-01-01 00:00:00')`, a.users); err != nil {
+				VALUES (lower(hex(randomblob(16))), 'user-' || ($1 + abs(random() % $2)), 'info', 'T', 'T', datetime('now'), '2000-01-01 00:00:00')`, first, users); err != nil {
 				ended <- err
 				return
 			}
@@ -175,7 +184,7 @@ http {
 // An open loop far below saturation: how long users wait.
 func TestLatency(t *testing.T) {
 	lab.Need(t, "taskset")
-	a := newApp(t, lab.Pick(1000, 20))
+	a := newApp(t, lab.Pick(1000, 1000, 20))
 	gateway := a.serve(t)
 	requests := polls(t, gateway, a.users)
 	contender := func(name, what string, s node) lab.Contender {

@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,11 @@ import (
 // idleConnsPerApp keeps connections to the app open; net/http's default of two
 // nearly doubles the cost of proxying.
 const idleConnsPerApp = 256
+
+// flushWithin is how long a piece of a response of known length may be held back.
+// Streams, and all whose length is not known, are flushed as soon as the app does; to
+// do so with every response sends its header in a packet of its own, by a goroutine.
+const flushWithin = 2 * time.Millisecond
 
 // newAppProxy passes requests to the app; it answers over asSent. The app sees
 // what it would see without Sluice, and the client gets what the app said, piece
@@ -38,7 +44,8 @@ func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
 		}},
-		FlushInterval: -1, // as soon as the app flushes
+		FlushInterval: flushWithin,
+		BufferPool:    &buffers{},
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			rewrite(pr, app)
 			t.clean(pr.In, pr.Out.Header)
@@ -48,6 +55,24 @@ func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
 		ErrorLog:       errorLog,
 	}
 }
+
+// buffers are what responses are copied through; a new one for each is a fifth of the
+// cost of a small response.
+type buffers struct{ pool sync.Pool }
+
+// copySize is that of httputil's own buffers.
+const copySize = 32 << 10
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	if kept, ok := b.pool.Get().(*[copySize]byte); ok {
+		return kept[:]
+	}
+	return make([]byte, copySize)
+}
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(buffer []byte) { b.pool.Put((*[copySize]byte)(buffer)) }
 
 // announcing keeps the trailers that the answer to a HEAD announces: net/http leaves
 // them in the header, from which ReverseProxy removes them.

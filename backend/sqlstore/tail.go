@@ -35,16 +35,20 @@ func newSightings() *sightings {
 // add notes a row of the look under way, and reports whether the look before did
 // not have it.
 func (s *sightings) add(created, id, user []byte) bool {
-	var h maphash.Hash
-	h.SetSeed(s.seed)
-	for _, part := range [][]byte{created, id, user} {
-		_, _ = h.Write(part)
-		_ = h.WriteByte(0)
-	}
-	sum := h.Sum64()
+	sum := hashParts(s.seed, created, id, user)
 	s.next[sum] = struct{}{}
 	_, seen := s.seen[sum]
 	return !seen
+}
+
+func hashParts(seed maphash.Seed, parts ...[]byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, part := range parts {
+		_, _ = h.Write(part)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
 }
 
 // commit ends a look that succeeded: the next is compared with it.

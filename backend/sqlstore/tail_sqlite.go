@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"os"
 	"time"
@@ -36,7 +37,8 @@ type sqliteTail struct {
 	version int64
 	rows    bool // top and window are as well
 	top     top
-	window  *sightings
+	seed    maphash.Seed
+	window  moments
 }
 
 // top is the row with the highest rowid.
@@ -46,7 +48,9 @@ type top struct {
 	empty       bool // there is none
 }
 
-func newSQLiteTail(f *sqliteFile) *sqliteTail { return &sqliteTail{source: f, window: newSightings()} }
+func newSQLiteTail(f *sqliteFile) *sqliteTail {
+	return &sqliteTail{source: f, seed: maphash.MakeSeed()}
+}
 
 // Period implements backend.Tail.
 func (t *sqliteTail) Period() time.Duration { return 250 * time.Millisecond }
@@ -165,33 +169,6 @@ func (t *sqliteTail) added(ctx context.Context, tx *sql.Tx, users map[string]str
 		}
 	}
 	return added, rows.Err()
-}
-
-// recent names the users of rows of the window that the look before did not
-// have, and reports whether it saw all of the window.
-func (t *sqliteTail) recent(ctx context.Context, tx *sql.Tx, users map[string]struct{}) (whole bool, err error) {
-	from := t.source.now().Add(-window).UnixMicro()
-	rows, err := tx.QueryContext(ctx, sqliteStatements.recent, sqliteStatements.moment(from), maxWindow)
-	if err != nil {
-		return false, err
-	}
-	defer rows.Close()
-	defer t.window.abandon() // after a commit, there is nothing to give up
-	n := 0
-	for ; rows.Next(); n++ {
-		var created, id, user sql.RawBytes
-		if err := rows.Scan(&created, &id, &user); err != nil {
-			return false, err
-		}
-		if t.window.add(created, id, user) && user != nil {
-			users[string(user)] = struct{}{}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return false, err
-	}
-	t.window.commit()
-	return n < maxWindow, nil
 }
 
 const selectTop = `SELECT _rowid_, coalesce(CAST(id AS TEXT), ''), coalesce(CAST(created_at AS TEXT), '') FROM notifications`

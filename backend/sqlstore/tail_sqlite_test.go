@@ -49,6 +49,14 @@ func TestSQLiteTail(t *testing.T) {
 	// A row is written again in place, and another added.
 	a.must(t, `INSERT INTO notifications(id, user_id) VALUES ('a', 'alice') ON CONFLICT (id) DO UPDATE SET created_at = datetime('now', '+1 second')`)
 	step("alice frank", `INSERT INTO notifications(id, user_id) VALUES ('another', 'frank')`)
+	// A row goes to somebody else, at the moment at which it was.
+	a.must(t, `UPDATE notifications SET user_id = 'zoe' WHERE id = 'another'`)
+	step("yan zoe", `INSERT INTO notifications(id, user_id, created_at) VALUES ('an old one', 'yan', '2001-01-01 00:00:00')`)
+	// What is no text is found by no text, and so nothing is said.
+	a.must(t, `INSERT INTO notifications(id, user_id, created_at) VALUES ('blob', 'bea', CAST(datetime('now') AS BLOB))`)
+	step("unknown", `INSERT INTO notifications(id, user_id) VALUES ('after it', 'bea')`)
+	a.must(t, `DELETE FROM notifications WHERE id = 'blob'`)
+	look(t, tail)
 	// Rowids are given out anew.
 	a.must(t, `DELETE FROM notifications WHERE id IN ('a', 'c')`)
 	look(t, tail)

@@ -41,7 +41,7 @@ type Size struct {
 
 // sizes by the value of SLUICE_BENCH.
 var sizes = map[string]Size{
-	"full":  {5, 4 * time.Second},
+	"full":  {5, 3 * time.Second},
 	"quick": {2, time.Second},
 	"":      {1, 100 * time.Millisecond},
 }
@@ -52,13 +52,15 @@ func Measuring() Size { return sizes[os.Getenv("SLUICE_BENCH")] }
 // Smoke tells whether nothing is measured: it is only tried out that everything works.
 func Smoke() bool { return os.Getenv("SLUICE_BENCH") == "" }
 
-// Pick is a number of users, streams or the like: all of them when something is
-// measured, few for a smoke test.
-func Pick(all, few int) int {
-	if Smoke() {
-		return few
+// Pick is a number of users, streams or the like, by how much is measured.
+func Pick(full, quick, smoke int) int {
+	switch os.Getenv("SLUICE_BENCH") {
+	case "full":
+		return full
+	case "quick":
+		return quick
 	}
-	return all
+	return smoke
 }
 
 // Need skips the test if a program is missing, which ./bench/run installs.

@@ -11,7 +11,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -111,14 +110,11 @@ type buffers struct{ pool sync.Pool }
 
 // Get implements httputil.BufferPool.
 func (b *buffers) Get() []byte {
-	if kept, ok := b.pool.Get().(*[]byte); ok {
-		return *kept
+	if kept, ok := b.pool.Get().(*[32 << 10]byte); ok {
+		return kept[:]
 	}
 	return make([]byte, 32<<10)
 }
 
 // Put implements httputil.BufferPool.
-func (b *buffers) Put(buffer []byte) {
-	kept := slices.Clip(buffer)
-	b.pool.Put(&kept)
-}
+func (b *buffers) Put(buffer []byte) { b.pool.Put((*[32 << 10]byte)(buffer)) }
