@@ -45,6 +45,7 @@ var (
 // gateways' own clocks do not matter.
 type Redis struct {
 	client  redis.UniversalClient
+	batches *batches // nil for a Cluster, where one node that hangs would hold up users of all
 	timeout time.Duration
 	breaker *gobreaker.CircuitBreaker[any]
 }
@@ -52,17 +53,24 @@ type Redis struct {
 // NewRedis makes a cache of a client, which stays the caller's. timeout bounds
 // each operation as a whole.
 func NewRedis(client redis.UniversalClient, timeout time.Duration) *Redis {
-	return &Redis{client, timeout, gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
+	r := &Redis{client: client, timeout: timeout, breaker: gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
 		Timeout:     restAfterTrip,
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToTrip },
 		IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) }, // the caller went away
 	})}
+	if one, ok := client.(*redis.Client); ok {
+		r.batches = &batches{client: one, timeout: timeout}
+	}
+	return r
 }
 
 // Get implements Cache.
 func (r *Redis) Get(ctx context.Context, user string) Lookup {
 	fresh := binary.BigEndian.AppendUint64(nil, rand.Uint64())
 	reply, err := r.do(ctx, func(ctx context.Context) (any, error) {
+		if r.batches != nil {
+			return r.batches.get(ctx, key(user), fresh)
+		}
 		return getScript.Run(ctx, r.client, []string{key(user)}, fresh, garbage.Milliseconds()).Result()
 	})
 	if err != nil {
