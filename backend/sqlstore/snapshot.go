@@ -71,7 +71,7 @@ func (s *snapshot) items(query string, limit any, args ...any) ([]backend.Notifi
 }
 
 func collect[T any](s *snapshot, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := s.query(s.ctx, query, args...)
+	rows, err := s.QueryContext(s.ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ type sqliteFile struct {
 	now       func() time.Time
 
 	mu   sync.RWMutex // held for reading while db is in use
-	db   *prepared
+	db   *preparedDB
 	file os.FileInfo // what stood at path before db was opened
 }
 
@@ -58,7 +58,7 @@ func Open(dsn string) (*Store, error) {
 		return nil, err
 	}
 	// The file is local, so its writer's clock is ours.
-	return &Store{engine: &sqliteFile{dsn: dsn, path: fileOf(dsn), now: time.Now, db: newPrepared(db)}, timeout: readTimeout}, nil
+	return &Store{engine: &sqliteFile{dsn: dsn, path: fileOf(dsn), now: time.Now, db: newPreparedDB(db)}, timeout: readTimeout}, nil
 }
 
 func (f *sqliteFile) begin(ctx context.Context) (*view, error) {
@@ -67,17 +67,17 @@ func (f *sqliteFile) begin(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	tx, err := db.db.BeginTx(ctx, nil)
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		release()
 		return nil, err
 	}
-	return &view{Tx: tx, sql: sqliteStatements, prepared: db, now: now, done: release}, nil
+	return &view{Tx: tx, sql: sqliteStatements, now: now, done: release, prepared: db}, nil
 }
 
 // current is the open database. It is opened again when another file stands at
 // its path, as after a restore: open connections would show the old one for ever.
-func (f *sqliteFile) current() (db *prepared, release func(), err error) {
+func (f *sqliteFile) current() (db *preparedDB, release func(), err error) {
 	for {
 		now, err := f.stat()
 		if err != nil {
@@ -107,8 +107,8 @@ func (f *sqliteFile) reopen() error {
 	if err != nil {
 		return err
 	}
-	f.db.db.Close()
-	f.db, f.file = newPrepared(db), now
+	f.db.Close()
+	f.db, f.file = newPreparedDB(db), now
 	return nil
 }
 
@@ -139,7 +139,7 @@ func (f *sqliteFile) tail() backend.Tail { return newSQLiteTail(f) }
 func (f *sqliteFile) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.db.db.Close()
+	return f.db.Close()
 }
 
 // open turns a path into an SQLite URL, so that a ? or # in it is part of the name.
@@ -158,7 +158,7 @@ func open(dsn, mode string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.dsn: %w", err)
 	}
-	// Connections take longer to open than a read takes.
+	// To open a connection takes longer than a read.
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxConns)
 	db.SetConnMaxIdleTime(connIdle)

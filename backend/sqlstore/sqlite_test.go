@@ -105,7 +105,7 @@ func TestReadsOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	if _, err := db.db.Exec(`DELETE FROM notifications`); err == nil {
+	if _, err := db.Exec(`DELETE FROM notifications`); err == nil {
 		t.Error("the app's database can be written to")
 	}
 }

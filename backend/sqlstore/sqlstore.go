@@ -45,24 +45,13 @@ type engine interface {
 // view is one consistent state of the database.
 type view struct {
 	*sql.Tx
-	sql      *statements
-	prepared *prepared // nil: the driver keeps what it has planned
+	sql *statements
 	// now is the clock of whoever dates the rows, at a moment before this state
 	// was taken: a row that is not in it became visible later than now.
 	now  time.Time
 	done func()
-}
-
-// query runs one of the statements.
-func (v *view) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	if v.prepared == nil {
-		return v.QueryContext(ctx, text, args...)
-	}
-	stmt, err := v.prepared.in(ctx, v.Tx, text) //nolint:sqlclosecheck // it ends with the transaction
-	if err != nil {
-		return nil, err
-	}
-	return stmt.QueryContext(ctx, args...)
+	// prepared keeps statements; nil for PostgreSQL, whose driver does so by itself.
+	prepared *preparedDB
 }
 
 // end gives the transaction back.
