@@ -77,6 +77,9 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 	if err := g.setCertificate(c.TLS); err != nil {
 		return nil, err
 	}
+	if g.certificate.Load() != nil {
+		g.metrics.followCertificate(g.certificate.Load)
+	}
 	g.limits = newLimited(c.Limits)
 	g.auth = g.newAuthenticator()
 	byHeader, _ := g.auth.(*auth.Header)
