@@ -25,6 +25,8 @@ type recorder struct {
 	// begins before that end has come: net/http would take what comes late for a request.
 	unsure bool
 	body   *upload // nil without one
+	// ours adds to the header of an answer that is not the app's; nil: nothing.
+	ours func(http.Header)
 	// stream limits writes over HTTP/2, where a client that takes nothing stops its own
 	// stream, of which the connection knows nothing. It is nil over HTTP/1.
 	stream  *http.ResponseController
@@ -46,6 +48,9 @@ func (r *recorder) WriteHeader(status int) {
 	}
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		r.status = status
+		if r.ours != nil {
+			r.ours(r.Header())
+		}
 		if (r.last.Load() || r.unsure || r.stream == nil && r.body.pending()) && status != http.StatusSwitchingProtocols {
 			r.Header().Set("Connection", "close")
 		}

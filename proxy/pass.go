@@ -78,6 +78,7 @@ func (w asSent) WriteHeader(status int) {
 			w.Header()[name] = nil
 		}
 	}
+	w.ours = nil
 	w.recorder.WriteHeader(status)
 }
 

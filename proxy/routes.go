@@ -19,16 +19,23 @@ import (
 // Handler is the public listener: our routes, and the app for everything else.
 func (g *Gateway) Handler() http.Handler {
 	r := newRouter()
-	r.GET("/api/notifications", g.poll)
-	r.GET("/api/stream", g.stream)
-	r.GET("/_sluice/config", g.clientConfig)
-	r.GET("/_sluice/client.js", serveScript(client.Script()))
-	r.GET("/_sluice/eventsource.js", serveScript(client.DropIn()))
+	for path, answer := range map[string]gin.HandlerFunc{
+		"/api/notifications":      g.poll,
+		"/api/stream":             g.stream,
+		"/_sluice/config":         g.clientConfig,
+		"/_sluice/client.js":      serveScript(client.Script()),
+		"/_sluice/eventsource.js": serveScript(client.DropIn()),
+	} {
+		r.GET(path, g.shared, answer)
+		r.OPTIONS(path, g.shared, g.preflight)
+	}
 	r.NoRoute(g.page)
 	return recording(r, g.log, &g.draining)
 }
 
-// AdminHandler is the operator's listener.
+// AdminHandler is the operator's listener. What changes something there needs the token,
+// and besides no page of another origin may ask for it: a browser may have been given the
+// token by a proxy in front.
 func (g *Gateway) AdminHandler() http.Handler {
 	r := newRouter()
 	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{})))
@@ -37,7 +44,11 @@ func (g *Gateway) AdminHandler() http.Handler {
 	r.POST("/internal/changed", g.changed)
 	r.GET("/rollout", g.showRollout)
 	r.POST("/rollout/:verb", g.command)
-	return r
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, http.StatusForbidden, "pages of other origins may change nothing here")
+	}))
+	return protection.Handler(r)
 }
 
 // newRouter is gin without what guesses: a path is ours exactly or not at all.

@@ -24,6 +24,7 @@ type Config struct {
 	// The default is what has no way in from the Internet: RFC 1122, 1918, 4193 and 4291.
 	TrustedProxies []string `key:"trusted_proxies" default:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7" check:"network" doc:"Networks of the proxies in front. Only what comes from them may say X-Forwarded-*, Forwarded, X-Real-IP or auth.header; from others the app does not see these."`
 	TLS            TLS      `key:"tls"`
+	CORS           CORS     `key:"cors"`
 	Admin          Admin    `key:"admin"`
 	Upstream       Upstream `key:"upstream"`
 	Store          Store    `key:"store"`
@@ -43,6 +44,11 @@ type Config struct {
 type TLS struct {
 	Cert Secret `key:"cert" default:"" file:"true" hot:"set" doc:"The public listener's certificate and those that lead to a root, in PEM. With it the listener speaks TLS 1.2 or later, without it plain HTTP; HTTP/1.1 and HTTP/2 either way."`
 	Key  Secret `key:"key" default:"" file:"true" hot:"set" doc:"The private key of tls.cert, in PEM."`
+}
+
+// CORS says which pages of other origins may read what is Sluice's.
+type CORS struct {
+	Origins []string `key:"origins" default:"" check:"origin" hot:"true" doc:"Origins whose pages may read polls, streams and scripts with the user's credentials, such as https://app.example; exactly these. The app's own routes and answers keep the app's rules. Empty: none but the app's own."`
 }
 
 // Admin is the listener for operators.

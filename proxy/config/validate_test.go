@@ -20,6 +20,7 @@ func TestValues(t *testing.T) {
 		{"auth.forward_url", "/ /me?x=1 https://id.example/me", "me //h/me ftp://h https://u:p@h"},
 		{"auth.header", "X-User-Id remote_user", "Cookie authorization HOST connection a:b ü"},
 		{"trusted_proxies", "10.0.0.0/8 10.0.0.1/32,fd00::/8 0.0.0.0/0", "10.0.0.1 10.0.0.1/8 10.0.0.0/33 x/8 10.0.0.0/8,"},
+		{"cors.origins", "https://app.example http://localhost:3000,https://b.example:8443 http://[::1]:8080 https://xn--bcher-kva.example http://app.example:443", "* null app.example https://* https://*.example https://app.example/ https://app.example/x https://app.example? https://app.example# https://app.example: https://u@app.example https://app.example:443 http://app.example:80 https://App.example HTTPS://app.example https://bücher.example ftp://app.example https://app.example:65536 https://app.example,*"},
 		{"poll.interval", "1s 60s", "0 500ms 1500ms 3601s -5s 5"},
 		{"poll.ceiling", "5s 1h", "3601s 5500ms 500ms"},
 		{"poll.paused", "true false", "yes 1 True"},
