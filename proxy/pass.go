@@ -19,8 +19,9 @@ const idleConnsPerApp = 256
 
 // newAppProxy passes requests to the app; it answers over asSent. The app sees
 // what it would see without Sluice, and the client gets what the app said, piece
-// by piece; only hop-by-hop fields and X-Forwarded-For differ.
-func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
+// by piece; only hop-by-hop fields and X-Forwarded-For differ. It has to begin its answer
+// within begin, unless that is 0.
+func newAppProxy(app *url.URL, begin time.Duration, log *zap.Logger, t trust) http.Handler {
 	errorLog, err := zap.NewStdLogAt(log.Named("pass"), zap.WarnLevel)
 	if err != nil {
 		panic(err) // only an unknown level is refused
@@ -35,6 +36,7 @@ func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
 			IdleConnTimeout:       90 * time.Second,
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
+			ResponseHeaderTimeout: begin,
 		}},
 		FlushInterval: -1, // as soon as the app flushes
 		Rewrite: func(pr *httputil.ProxyRequest) {

@@ -15,6 +15,7 @@ import (
 
 	"sluice/backend"
 	"sluice/internal/servertest"
+	"sluice/proxy/config"
 )
 
 // startBeforeApp is a gateway on fake time, whose app is reached over pipes too.
@@ -242,4 +243,37 @@ func TestPollsThatNobodyTakes(t *testing.T) {
 			t.Errorf("%v later the connection is open, or was given %q: %v", stalledWrite, got, err)
 		}
 	})
+}
+
+// An app that does not begin its answer in time, if there is such a time, is given up;
+// what it has begun goes on.
+func TestAnAppThatDoesNotBegin(t *testing.T) {
+	const begin = 30 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		r := startBeforeApp(t, func(w http.ResponseWriter, r *http.Request) {
+			pause, _ := time.ParseDuration(r.URL.Query().Get("begin"))
+			select {
+			case <-time.After(pause):
+			case <-r.Context().Done():
+				return
+			}
+			w.(http.Flusher).Flush()
+			time.Sleep(10 * begin)
+			io.WriteString(w, "to the end")
+		})
+		r.app.(*httputil.ReverseProxy).Transport.(announcing).RoundTripper.(*http.Transport).ResponseHeaderTimeout = begin
+		for pause, want := range map[time.Duration]int{begin - time.Second: http.StatusOK, begin + time.Second: http.StatusGatewayTimeout} {
+			e := r.want(pause.String(), r.ask("http://public/x?begin="+pause.String()), want)
+			if want == http.StatusOK && e.body != "to the end" {
+				t.Errorf("%v: %q", pause, e.body)
+			}
+		}
+	})
+	if d := config.Default().Upstream.Begin; d != 0 {
+		t.Errorf("by default an app has to begin within %v", d)
+	}
+	g := newRig(t, func(c *config.Config) { c.Upstream.Begin = begin }).gateway
+	if got := g.app.(*httputil.ReverseProxy).Transport.(announcing).RoundTripper.(*http.Transport).ResponseHeaderTimeout; got != begin {
+		t.Errorf("configured is %v, and in force %v", begin, got)
+	}
 }

@@ -19,6 +19,7 @@ var samples = map[string]struct{ value, beside string }{
 	"tls.key_file":             {value: "FILE", beside: "tls.cert=" + pairA.cert},
 	"upstream.url":             {value: "https://app.example:8443/"},
 	"upstream.timeout":         {value: "1m30s"},
+	"upstream.begin":           {value: "30s"},
 	"store.driver":             {value: "sqlite", beside: "store.dsn=app.db"},
 	"store.dsn":                {value: "file:app.db?mode=ro", beside: "store.driver=sqlite"},
 	"store.dsn_file":           {value: "FILE", beside: "store.driver=sqlite"},

@@ -12,6 +12,7 @@ func TestValues(t *testing.T) {
 		{"admin.listen", ":0 127.0.0.1:1", "x :99999"},
 		{"upstream.url", "http://app https://app:8443 http://app/ http://[::1]:80 HTTP://app", "app app:8000 /x http:// http:app ftp://app http://app:65536 http://app:x http://u@app http://u:p@app http://app/x http://app// http://app? http://app?q http://app# http://app/#f unix:///s"},
 		{"upstream.timeout", "100ms 5m", "0 99ms 5m1s -1s 10"},
+		{"upstream.begin", "0 30s 1h", "-1s 61m 30"},
 		{"redis.url", "redis://h redis://h:1/2 rediss://u:p@h:1 unix:///s redis://h?master_name=m&addr=g:1 redis://h?cluster=true", "h:6379 http://h redis://h/x redis://h?colour=red redis://h:p:q redis-sentinel://h redis://a,b redis://h?addr=b redis+cluster://h redis://h?read_only=true"},
 		{"redis.timeout", "1ms 5s", "0 5001ms 999us"},
 		{"auth.cookie", "sid __Host-sid", `a;b a=b "q" ü`},
