@@ -26,7 +26,7 @@ func wantNamedTests(t *testing.T, file string, least int, tests string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(string(text), -1)
+	named := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(string(text), -1)
 	if len(named) < least {
 		t.Errorf("%s names only %d tests", file, len(named))
 	}

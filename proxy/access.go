@@ -22,10 +22,18 @@ type recorder struct {
 	last *atomic.Bool // whether the connection is to end with the response
 	// unsure: where the request ends another reader may see in another place, by a length
 	// besides its chunks or by chunks of HTTP/1.0, both of which net/http hides. So the
-	// connection has to end with it (RFC 9112, section 6.1).
+	// connection has to end with it (RFC 9112, section 6.1), as it does when the answer
+	// begins before that end has come: net/http would take what comes late for a request.
 	unsure bool
-	status int // of the final response; 0 before it
-	bytes  int64
+	body   *upload // nil without one
+	// ours adds to the header of an answer that is not the app's; nil: nothing.
+	ours func(http.Header)
+	// stream limits writes over HTTP/2, where a client that takes nothing stops its own
+	// stream, of which the connection knows nothing. It is nil over HTTP/1.
+	stream  *http.ResponseController
+	limited bool // whoever writes has set a limit
+	status  int  // of the final response; 0 before it
+	bytes   int64
 
 	// What the handler says about the request, for its log line.
 	user    string
@@ -42,7 +50,10 @@ func (r *recorder) WriteHeader(status int) {
 	}
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		r.status = status
-		if (r.last.Load() || r.unsure) && status != http.StatusSwitchingProtocols {
+		if r.ours != nil {
+			r.ours(r.Header())
+		}
+		if (r.last.Load() || r.unsure || r.stream == nil && r.body.pending()) && status != http.StatusSwitchingProtocols {
 			r.Header().Set("Connection", "close")
 		}
 	}
@@ -51,9 +62,30 @@ func (r *recorder) WriteHeader(status int) {
 
 func (r *recorder) Write(b []byte) (int, error) {
 	r.WriteHeader(http.StatusOK) // unless there is one
+	r.limit(stalledWrite)
+	defer r.limit(0)
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
 	return n, err
+}
+
+// SetWriteDeadline is what http.ResponseController looks for.
+func (r *recorder) SetWriteDeadline(t time.Time) error {
+	r.limited = !t.IsZero()
+	return http.NewResponseController(r.ResponseWriter).SetWriteDeadline(t)
+}
+
+// limit says within what time what is written has to be taken; 0 is no limit, as for a
+// stream on which nothing happens.
+func (r *recorder) limit(within time.Duration) {
+	if r.stream == nil || r.limited {
+		return
+	}
+	var deadline time.Time
+	if within > 0 {
+		deadline = time.Now().Add(within)
+	}
+	_ = r.stream.SetWriteDeadline(deadline)
 }
 
 // Hijack takes over the connection, for a change of protocol.
@@ -74,6 +106,8 @@ func (r *recorder) Flush() { _ = r.FlushError() }
 // FlushError is what http.ResponseController looks for.
 func (r *recorder) FlushError() error {
 	r.WriteHeader(http.StatusOK)
+	r.limit(stalledWrite)
+	defer r.limit(0)
 	return http.NewResponseController(r.ResponseWriter).Flush()
 }
 
@@ -84,6 +118,11 @@ func (r *recorder) FlushError() error {
 func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn func() int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w, last: draining, unsure: r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)}
+		if r.ProtoMajor == 2 {
+			rec.stream = http.NewResponseController(w)
+		}
+		received, body := receive(w, r)
+		rec.body = body
 		start := time.Now()
 		defer func() {
 			fault := recover()
@@ -95,6 +134,7 @@ func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn 
 					fault = nil
 				}
 			}
+			rec.leave()
 			if n := oneIn(); !rec.routine || n > 0 && rand.IntN(n) == 0 {
 				logRequest(log, rec, r, time.Since(start), n)
 			}
@@ -102,8 +142,16 @@ func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn 
 				panic(http.ErrAbortHandler) // net/http cuts the connection, so that the client sees the cut
 			}
 		}()
-		next.ServeHTTP(rec, r)
+		next.ServeHTTP(rec, received)
 	})
+}
+
+// leave hands what is left to read and to write over to net/http, with a limit.
+func (r *recorder) leave() {
+	r.limit(stalledWrite)
+	if r.body != nil {
+		r.body.leave()
+	}
 }
 
 func asError(v any) error {

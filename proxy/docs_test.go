@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"os"
@@ -70,6 +72,7 @@ func TestReadmeNamesEveryMetric(t *testing.T) {
 	m.forSource("sqlite")
 	m.followFeed(feed.New(feed.Options{}))
 	m.forRedis()
+	m.followCertificate(func() *tls.Certificate { return &tls.Certificate{Leaf: &x509.Certificate{}} })
 	m.followOldPages(&streamTime{})
 	m.forRollout(spec.Spec{Steps: []spec.Step{{Metrics: []spec.Metric{{Name: "a", Range: spec.Range{Max: new(float64)}}}}}})
 	m.recommend(func() tune.Measured { return tune.Measured{} }, func() tune.Advice { return tune.Advice{} })

@@ -78,10 +78,13 @@ func New(c config.Config, log *zap.Logger) (*Gateway, error) {
 	if err := g.setCertificate(c.TLS); err != nil {
 		return nil, err
 	}
+	if g.certificate.Load() != nil {
+		g.metrics.followCertificate(g.certificate.Load)
+	}
 	g.limits = newLimited(c.Limits)
 	g.auth = g.newAuthenticator()
 	byHeader, _ := g.auth.(*auth.Header)
-	g.app = newAppProxy(app, log, trust{g.proxies(), byHeader})
+	g.app = newAppProxy(app, c.Upstream.Begin, log, trust{g.proxies(), byHeader})
 	if err := g.open(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}

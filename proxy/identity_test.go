@@ -21,6 +21,7 @@ type whose struct {
 	*httptest.Server
 	status  atomic.Int32 // instead of an answer, unless 0
 	refused atomic.Int32 // questions that had no answer
+	asked   atomic.Value // the header of the last question
 	header  atomic.Value // of the last request for anything else
 }
 
@@ -32,6 +33,7 @@ func newWhose(t *testing.T) *whose {
 			fmt.Fprint(w, "the app: ", r.RequestURI)
 			return
 		}
+		a.asked.Store(r.Header.Clone())
 		if status := int(a.status.Load()); status != 0 {
 			a.refused.Add(1)
 			w.WriteHeader(status)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -112,8 +113,11 @@ func throttle(w http.ResponseWriter, wait time.Duration) {
 	writeProblem(w, http.StatusTooManyRequests, "too many polls; wait as long as Retry-After says")
 }
 
+// errTooMany is what a poll beyond limits.polls ends with.
+var errTooMany = errors.New("too many polls at a time")
+
 // shed turns a poll away while there are too many.
 func (g *Gateway) shed(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", strconv.Itoa(g.pacing.retryAfter()))
-	writeProblem(w, http.StatusServiceUnavailable, "too many polls at a time")
+	writeProblem(w, http.StatusServiceUnavailable, errTooMany.Error())
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"math"
 	"slices"
 	"time"
@@ -165,6 +166,14 @@ func (m *metrics) forSource(source string) {
 func (m *metrics) forRedis() {
 	m.redisUp = gauge("redis_up", "Whether Redis answered when it was asked last, which is every 5 seconds.")
 	m.registry.MustRegister(m.redisUp)
+}
+
+// followCertificate shows when the public listener's certificate ends, where there is one.
+func (m *metrics) followCertificate(shown func() *tls.Certificate) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "tls_certificate_not_after_timestamp_seconds",
+		Help: "When the certificate that new connections are shown ends, in seconds since 1970.",
+	}, func() float64 { return float64(shown().Leaf.NotAfter.Unix()) }))
 }
 
 // followOldPages shows how often old pages lose their stream: each end is an error

@@ -40,13 +40,15 @@ func (r *rig) series() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// everything makes a gateway use all that has metrics: Redis, which may be down, and
-// a rollout.
+// everything makes a gateway use all that has metrics: Redis, which may be down, a
+// certificate and a rollout.
 func everything(t *testing.T) func(*config.Config) {
 	flags := withFlags(t, "poll", "bridge")
 	spec := write(t, "rollout.yaml", rolloutHead+"spec: {steps: [{analysis: {metrics: [{name: backend-rate, thresholdRange: {min: 1, max: 2}}]}}]}\n")
+	pair := withPair(servertest.Certificate("sluice.test", time.Hour))
 	return func(c *config.Config) {
 		flags(c)
+		pair(c)
 		c.Rollout.Spec, c.Redis.URL = spec, config.NewSecret("redis://127.0.0.1:1")
 	}
 }

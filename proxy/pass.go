@@ -3,14 +3,12 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,8 +25,9 @@ const flushWithin = 2 * time.Millisecond
 
 // newAppProxy passes requests to the app; it answers over asSent. The app sees
 // what it would see without Sluice, and the client gets what the app said, piece
-// by piece; only hop-by-hop fields and X-Forwarded-For differ.
-func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
+// by piece; only hop-by-hop fields and X-Forwarded-For differ. It has to begin its answer
+// within begin, unless that is 0.
+func newAppProxy(app *url.URL, begin time.Duration, log *zap.Logger, t trust) http.Handler {
 	errorLog, err := zap.NewStdLogAt(log.Named("pass"), zap.WarnLevel)
 	if err != nil {
 		panic(err) // only an unknown level is refused
@@ -43,6 +42,7 @@ func newAppProxy(app *url.URL, log *zap.Logger, t trust) http.Handler {
 			IdleConnTimeout:       90 * time.Second,
 			TLSHandshakeTimeout:   10 * time.Second,
 			ExpectContinueTimeout: time.Second,
+			ResponseHeaderTimeout: begin,
 		}},
 		FlushInterval: flushWithin,
 		BufferPool:    &buffers{},
@@ -105,6 +105,7 @@ func (w asSent) WriteHeader(status int) {
 			w.Header()[name] = nil
 		}
 	}
+	w.ours = nil
 	w.recorder.WriteHeader(status)
 }
 
@@ -133,24 +134,6 @@ func rewrite(pr *httputil.ProxyRequest, app *url.URL) {
 	pr.Out.URL.ForceQuery = pr.In.URL.ForceQuery
 	keepPath(pr.Out.URL, pr.In.RequestURI)
 	keepFields(pr.Out.Header, pr.In.Header)
-	if pr.Out.Body != nil {
-		pr.Out.Body = &upload{ReadCloser: pr.Out.Body}
-	}
-}
-
-// upload remembers that a client's body could not be read: that is no fault of the
-// app.
-type upload struct {
-	io.ReadCloser
-	broken atomic.Bool
-}
-
-func (u *upload) Read(b []byte) (int, error) {
-	n, err := u.ReadCloser.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		u.broken.Store(true)
-	}
-	return n, err
 }
 
 // keepPath sends the path's bytes as they came. net/url would escape some of
@@ -162,22 +145,20 @@ func keepPath(out *url.URL, requestURI string) {
 	}
 }
 
-func isBroken(body io.ReadCloser) bool {
-	u, ok := body.(*upload)
-	return ok && u.broken.Load()
-}
-
 // appFailed answers a request that did not get through to the app.
-func appFailed(w http.ResponseWriter, r *http.Request, err error) {
+func appFailed(w http.ResponseWriter, _ *http.Request, err error) {
 	rec := w.(asSent).recorder // the answer is ours
 	rec.err = err
+	fault := rec.body.fault()
 	switch {
+	case fault == http.StatusRequestTimeout: // by which net/http takes the client for gone
+		writeProblem(rec, fault, "nothing more of the request's body came")
 	case errors.Is(err, context.Canceled):
 		rec.WriteHeader(499) // the client went away; for the log
 	case errors.Is(err, context.DeadlineExceeded):
 		writeProblem(rec, http.StatusGatewayTimeout, "the app did not answer in time")
-	case isBroken(r.Body):
-		writeProblem(rec, http.StatusBadRequest, "the request's body could not be read")
+	case fault != 0:
+		writeProblem(rec, fault, "the request's body could not be read")
 	default:
 		writeProblem(rec, http.StatusBadGateway, "the app does not answer")
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -57,12 +58,6 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 		throttle(c.Writer, wait)
 		return "throttled", backend.Page{}
 	}
-	if !g.limits.reads.enter() {
-		rec.routine = true
-		g.shed(c.Writer)
-		return "error", backend.Page{}
-	}
-	defer g.limits.reads.leave()
 	q, err := parseQuery(c.Request.URL.RawQuery, limitsOf(g.live.Load().Poll))
 	if err != nil {
 		rec.err = err
@@ -70,6 +65,11 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 		return "refused", backend.Page{}
 	}
 	page, err := g.readPoll(c.Request, who, q)
+	if errors.Is(err, errTooMany) {
+		rec.routine = true
+		g.shed(c.Writer)
+		return "error", backend.Page{}
+	}
 	if err != nil {
 		rec.err = err
 		if status := writeFault(c.Writer, err, g.pacing.retryAfter()); status < http.StatusInternalServerError {
@@ -87,9 +87,14 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 	return result, page
 }
 
-// readPoll reads what a poll asks for. A reader that comes from the legacy stream
-// and has no place of its own yet is given one.
+// readPoll reads what a poll asks for, unless too many do. Who takes their time to take
+// the answer is none of them any more. A reader that comes from the legacy stream and
+// has no place of its own yet is given one.
 func (g *Gateway) readPoll(r *http.Request, who backend.Caller, q pollQuery) (backend.Page, error) {
+	if !g.limits.reads.enter() {
+		return backend.Page{}, errTooMany
+	}
+	defer g.limits.reads.leave()
 	if q.Resume && q.After == "" && q.Before == "" {
 		place, err := g.bridge.Resume(r.Context(), r, who)
 		if err != nil {

@@ -20,16 +20,23 @@ import (
 // Handler is the public listener: our routes, and the app for everything else.
 func (g *Gateway) Handler() http.Handler {
 	r := newRouter()
-	r.GET("/api/notifications", g.poll)
-	r.GET("/api/stream", g.stream)
-	r.GET("/_sluice/config", g.clientConfig)
-	r.GET("/_sluice/client.js", serveScript(client.Script()))
-	r.GET("/_sluice/eventsource.js", serveScript(client.DropIn()))
+	for path, answer := range map[string]gin.HandlerFunc{
+		"/api/notifications":      g.poll,
+		"/api/stream":             g.stream,
+		"/_sluice/config":         g.clientConfig,
+		"/_sluice/client.js":      serveScript(client.Script()),
+		"/_sluice/eventsource.js": serveScript(client.DropIn()),
+	} {
+		r.GET(path, g.shared, answer)
+		r.OPTIONS(path, g.shared, g.preflight)
+	}
 	r.NoRoute(g.page)
 	return recording(r, g.log, &g.draining, func() int { return g.live.Load().Log.PollRatio })
 }
 
-// AdminHandler is the operator's listener.
+// AdminHandler is the operator's listener. What changes something there needs the token,
+// and besides no page of another origin may ask for it: a browser may have been given the
+// token by a proxy in front.
 func (g *Gateway) AdminHandler() http.Handler {
 	r := newRouter()
 	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{})))
@@ -41,7 +48,11 @@ func (g *Gateway) AdminHandler() http.Handler {
 	if g.config.Admin.Pprof {
 		r.GET("/debug/pprof/*profile", gin.WrapH(http.DefaultServeMux))
 	}
-	return r
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, http.StatusForbidden, "pages of other origins may change nothing here")
+	}))
+	return protection.Handler(r)
 }
 
 // newRouter is gin without what guesses: a path is ours exactly or not at all.

@@ -12,14 +12,6 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-const (
-	// slowHeader ends connections that take their time to send a request's header.
-	slowHeader = 10 * time.Second
-	// idleTimeout keeps a poller's connection open between two polls at the
-	// longest usual interval.
-	idleTimeout = 120 * time.Second
-)
-
 // listeners are a gateway's two open ports.
 type listeners struct{ public, admin net.Listener }
 
@@ -55,14 +47,17 @@ func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) 
 		Handler: handler, ReadHeaderTimeout: slowHeader, IdleTimeout: idleTimeout, ErrorLog: errorLog,
 		Protocols: protocols(), TLSConfig: g.tlsConfig(),
 	}
-	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: slowHeader, IdleTimeout: idleTimeout, ErrorLog: errorLog}
+	// Nothing there takes long to send, so that a whole request has a limit.
+	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: slowHeader, ReadTimeout: silentBody, IdleTimeout: idleTimeout, ErrorLog: errorLog}
 
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan struct{})
 	go func() { defer close(watched); g.watch(watching) }()
 	failed := make(chan error, 2)
-	go func() { failed <- g.accept(public, netutil.LimitListener(l.public, g.config.Limits.Connections)) }()
-	go func() { failed <- admin.Serve(l.admin) }()
+	go func() {
+		failed <- g.accept(public, patient{netutil.LimitListener(l.public, g.config.Limits.Connections)})
+	}()
+	go func() { failed <- admin.Serve(patient{l.admin}) }()
 	g.log.Info("serving", zap.Stringer("listen", l.public.Addr()), zap.Stringer("admin", l.admin.Addr()), zap.Bool("tls", g.certificate.Load() != nil))
 
 	select {

@@ -206,8 +206,11 @@ func (e *edge) shown() string {
 // One that does not fit its key changes nothing.
 func TestCertificatesAreReloaded(t *testing.T) {
 	certA, keyA := servertest.Certificate("sluice.test", time.Hour)
-	certB, keyB := servertest.Certificate("sluice.test", time.Hour)
+	certB, keyB := servertest.Certificate("sluice.test", 2*time.Hour)
 	e := newEdge(t, withPair(certA, keyA))
+	endsIn := func() time.Duration {
+		return time.Until(time.Unix(int64(e.value("tls_certificate_not_after_timestamp_seconds")), 0)).Round(time.Hour)
+	}
 	stream := e.send(e.speaking(http2), http.MethodGet, "/api/stream", "")
 	in := bufio.NewReader(stream.Body)
 	readUntil(t, in, "retry: ")
@@ -220,11 +223,11 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	}}
 	put := func(file string, content []byte) { follow.put(file, string(content)); follow.look(false) }
 	put(cert, certB)
-	if e.shown() != first || follow.told(refused) != 1 || !e.counts("config_last_reload_successful 0") {
+	if e.shown() != first || follow.told(refused) != 1 || !e.counts("config_last_reload_successful 0") || endsIn() != time.Hour {
 		t.Errorf("a certificate without its key is not refused: %v", e.logs.All())
 	}
 	put(key, keyB)
-	if e.shown() == first || !e.counts("config_last_reload_successful 1") {
+	if e.shown() == first || !e.counts("config_last_reload_successful 1") || endsIn() != 2*time.Hour {
 		t.Error("the new one is not shown")
 	}
 	put(key, []byte("no key"))

@@ -21,6 +21,10 @@ func (o option) assign(c *Config, texts []string) error {
 		}
 		texts = []string{content}
 	}
+	if len(texts) == 0 && o.list() && o.fallback == "" {
+		reflect.ValueOf(c).Elem().FieldByIndex(o.field).SetZero()
+		return nil
+	}
 	if err := o.checkTexts(texts); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type Config struct {
 	// The default is what has no way in from the Internet: RFC 1122, 1918, 4193 and 4291.
 	TrustedProxies []string `key:"trusted_proxies" default:"127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7" check:"network" doc:"Networks of the proxies in front. Only what comes from them may say X-Forwarded-*, Forwarded, X-Real-IP or auth.header; from others the app does not see these."`
 	TLS            TLS      `key:"tls"`
+	CORS           CORS     `key:"cors"`
 	Admin          Admin    `key:"admin"`
 	Upstream       Upstream `key:"upstream"`
 	Store          Store    `key:"store"`
@@ -45,6 +46,11 @@ type TLS struct {
 	Key  Secret `key:"key" default:"" file:"true" hot:"set" doc:"The private key of tls.cert, in PEM."`
 }
 
+// CORS says which pages of other origins may read what is Sluice's.
+type CORS struct {
+	Origins []string `key:"origins" default:"" check:"origin" hot:"true" doc:"Origins whose pages may read polls, streams and scripts with the user's credentials, such as https://app.example; exactly these. The app's own routes and answers keep the app's rules. Empty: none but the app's own."`
+}
+
 // Admin is the listener for operators.
 type Admin struct {
 	Listen string `key:"listen" default:"127.0.0.1:8081" check:"address" doc:"Admin listener, host:port; not the public one."`
@@ -55,7 +61,8 @@ type Admin struct {
 // Upstream is the app behind Sluice.
 type Upstream struct {
 	URL     string        `key:"url" default:"http://127.0.0.1:8000" check:"app-url" doc:"The app: http or https, host and port only."`
-	Timeout time.Duration `key:"timeout" default:"10s" range:"100ms..5m" doc:"How long Sluice's own reads of the app, or of its database, may take. Requests that pass through have no limit."`
+	Timeout time.Duration `key:"timeout" default:"10s" range:"100ms..5m" doc:"How long Sluice's own reads of the app, or of its database, may take. For requests that pass through there is upstream.begin."`
+	Begin   time.Duration `key:"begin" default:"0" range:"0..1h" doc:"How long the app may take to begin its answer to a request that passes through, once it has all of it; then 504. 0: as long as the client waits."`
 }
 
 // Store says where notifications are read from.

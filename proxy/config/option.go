@@ -87,7 +87,7 @@ func (o option) list() bool { return o.typ.Kind() == reflect.Slice }
 // defaults is the default as the texts that assign takes.
 func (o option) defaults() []string {
 	if o.list() {
-		return splitList(o.fallback)
+		return words(o.fallback)
 	}
 	return []string{o.fallback}
 }

@@ -25,6 +25,7 @@ var checks = map[string]func(text string) error{
 	"cookie-name":   checkCookieName,
 	"header-name":   checkHeaderName,
 	"network":       checkNetwork,
+	"origin":        checkOrigin,
 	"path-or-url":   checkPathOrURL,
 	"present":       checkPresent,
 	"redis-url":     checkRedisURL,
@@ -81,6 +82,26 @@ func checkHeaderName(text string) error {
 func checkNetwork(text string) error {
 	if p, err := netip.ParsePrefix(text); err != nil || p != p.Masked() {
 		return fmt.Errorf("%q is not a network such as 10.0.0.0/8 or ::1/128", text)
+	}
+	return nil
+}
+
+// checkOrigin takes what a browser writes into Origin, since that is compared byte for
+// byte (RFC 6454, section 6.2): no path, no default port, the host in small ASCII letters.
+func checkOrigin(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || strings.Contains(text, "*") {
+		return fmt.Errorf("%q is not an origin such as https://app.example or http://localhost:3000; there are no patterns", text)
+	}
+	port := u.Port()
+	if _, err := strconv.ParseUint(port, 10, 16); u.Scheme+"://"+u.Host != text || port == "" && strings.HasSuffix(text, ":") || port != "" && err != nil {
+		return fmt.Errorf("%q must be scheme, host and port only, without a slash at the end", text)
+	}
+	if u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {
+		return fmt.Errorf("%q names the usual port, which browsers leave out", text)
+	}
+	if strings.ContainsFunc(text, func(c rune) bool { return c > '~' || c >= 'A' && c <= 'Z' }) {
+		return fmt.Errorf("%q must be in small letters, and the host as in xn--bcher-kva.example, as browsers write it", text)
 	}
 	return nil
 }

@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// What pages of cors.origins may see and send besides what every page may (Fetch
+// standard, section 3.3); our client does.
+const (
+	corsExposed = "Date, Retry-After, Sluice-Transport, X-Poll-Interval"
+	corsHeaders = "Authorization, Last-Event-ID, Sluice-Client, Sluice-Elapsed"
+)
+
+// preflightFor is how long a browser may keep the answer to a preflight: so long does it
+// take until an origin that is taken off the list is off it everywhere.
+const preflightFor = 10 * time.Minute
+
+// shared says of a request for a route of ours which pages may read the answer, once that
+// is ours: the app speaks for itself.
+func (g *Gateway) shared(c *gin.Context) {
+	if origins := g.live.Load().CORS.Origins; len(origins) > 0 {
+		below(c).ours = func(h http.Header) { share(h, c.Request, origins) }
+	}
+}
+
+// share lets a page of one of the origins read an answer. Whoever keeps answers has to
+// keep one for each origin, those included that are told nothing.
+func share(h http.Header, r *http.Request, origins []string) {
+	h.Add("Vary", "Origin")
+	if origin, ok := knownOrigin(r, origins); ok {
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Credentials", "true")
+		h.Set("Access-Control-Expose-Headers", corsExposed)
+	}
+}
+
+// knownOrigin is the origin of the page that asks, if it is one of these, byte for byte.
+func knownOrigin(r *http.Request, origins []string) (string, bool) {
+	said := r.Header["Origin"]
+	if len(said) != 1 || !slices.Contains(origins, said[0]) {
+		return "", false
+	}
+	return said[0], true
+}
+
+// preflight answers a browser's question whether a page of cors.origins may ask what is
+// ours. All others are the app's, as without Sluice.
+func (g *Gateway) preflight(c *gin.Context) {
+	_, known := knownOrigin(c.Request, g.live.Load().CORS.Origins)
+	if !known || c.GetHeader("Access-Control-Request-Method") == "" {
+		g.page(c)
+		return
+	}
+	rec := below(c)
+	rec.outcome = "preflight"
+	h := rec.Header()
+	h.Set("Access-Control-Allow-Methods", http.MethodGet)
+	h.Set("Access-Control-Allow-Headers", corsHeaders)
+	h.Set("Access-Control-Max-Age", strconv.Itoa(int(preflightFor.Seconds())))
+	rec.WriteHeader(http.StatusNoContent)
+}
