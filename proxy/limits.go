@@ -111,8 +111,9 @@ func throttle(w http.ResponseWriter, wait time.Duration) {
 	writeProblem(w, http.StatusTooManyRequests, "too many polls; wait as long as Retry-After says")
 }
 
-// shed turns a poll away while there are too many.
+// shed turns a poll away while there are too many, and has clients poll more rarely.
 func (g *Gateway) shed(w http.ResponseWriter) {
+	g.pacing.shed.Store(true)
 	w.Header().Set("Retry-After", strconv.Itoa(g.pacing.retryAfter()))
 	writeProblem(w, http.StatusServiceUnavailable, "too many polls at a time")
 }

@@ -54,7 +54,7 @@ type Admin struct {
 // Upstream is the app behind Sluice.
 type Upstream struct {
 	URL     string        `key:"url" default:"http://127.0.0.1:8000" check:"app-url" doc:"The app: http or https, host and port only."`
-	Timeout time.Duration `key:"timeout" default:"10s" range:"100ms..5m" doc:"How long Sluice's own reads of the app, or of its database, may take. Requests that pass through have no limit."`
+	Timeout time.Duration `key:"timeout" default:"8s" range:"100ms..5m" doc:"How long Sluice's own reads of the app, or of its database, may take; below the 10s after which our client gives up, or it is never noticed that they hang. Requests that pass through have no limit."`
 }
 
 // Store says where notifications are read from.
