@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"sluice/backend/sqlstore":       {"sluice/backend"},
 	"sluice/backend/tune":           {},
 	"sluice/backend/upstream":       {"sluice/backend"},
+	"sluice/bench/scale":            {"sluice/backend", "sluice/backend/feed", "sluice/backend/guard", "sluice/backend/latest", "sluice/backend/pace", "sluice/backend/tune", "sluice/proxy/config"},
 	"sluice/client":                 {},
 	"sluice/client/build":           {"sluice/client", "sluice/client/internal/bundle"},
 	"sluice/client/internal/bundle": {},
