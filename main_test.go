@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"sluice/bench":                  {},
 	"sluice/bench/lab":              {"sluice/internal/servertest"},
 	"sluice/bench/peers":            {},
+	"sluice/bench/scale":            {"sluice/backend", "sluice/backend/feed", "sluice/backend/guard", "sluice/backend/latest", "sluice/backend/pace", "sluice/backend/tune", "sluice/proxy/config"},
 	"sluice/client":                 {},
 	"sluice/client/build":           {"sluice/client", "sluice/client/internal/bundle"},
 	"sluice/client/internal/bundle": {},

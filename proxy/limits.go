@@ -116,8 +116,9 @@ func throttle(w http.ResponseWriter, wait time.Duration) {
 // errTooMany is what a poll beyond limits.polls ends with.
 var errTooMany = errors.New("too many polls at a time")
 
-// shed turns a poll away while there are too many.
+// shed turns a poll away while there are too many, and has clients poll more rarely.
 func (g *Gateway) shed(w http.ResponseWriter) {
+	g.pacing.shed.Store(true)
 	w.Header().Set("Retry-After", strconv.Itoa(g.pacing.retryAfter()))
 	writeProblem(w, http.StatusServiceUnavailable, errTooMany.Error())
 }

@@ -118,6 +118,10 @@ func TestTooManyPollsAreShed(t *testing.T) {
 	if got := r.get("alice", "/api/notifications"); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 		t.Errorf("one too many: %d %s", got.status, got.body)
 	}
+	r.gateway.pacing.observe(time.Now())
+	if got := r.gateway.pacing.advice().seconds; got != 7 {
+		t.Errorf("clients are asked to poll every %d s", got)
+	}
 	if got := r.get("alice", "/page"); got.status != http.StatusOK {
 		t.Errorf("the app: %d", got.status)
 	}

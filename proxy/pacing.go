@@ -32,6 +32,7 @@ type pacing struct {
 
 	timeout time.Duration
 	load    func() guard.Load
+	shed    atomic.Bool // polls were turned away since the load was looked at
 	gauge   prometheus.Gauge
 	log     *zap.Logger
 }
@@ -79,6 +80,10 @@ func (p *pacing) observe(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l, raised := p.load(), p.pacer.Raised()
+	if p.shed.Swap(false) {
+		// A source that answers many at a time is not slow before there is no room: docs/scale.md.
+		l.Took = max(l.Took, p.timeout/slowShare)
+	}
 	p.pacer.Observe(now, pace.Load{Took: l.Took, Failing: l.Resting || l.Refused > 0})
 	p.publish()
 	switch {

@@ -38,13 +38,13 @@ func TestLoadRaisesTheInterval(t *testing.T) {
 		load guard.Load
 		want int
 	}{
-		{guard.Load{Took: 2499 * time.Millisecond}, 5},
-		{guard.Load{Took: 2500 * time.Millisecond}, 8},
-		{guard.Load{Refused: 1}, 16},
-		{guard.Load{Resting: true}, 32},
-		{guard.Load{}, 32},
+		{guard.Load{Took: 1999 * time.Millisecond}, 5},
+		{guard.Load{Took: 2000 * time.Millisecond}, 7},
+		{guard.Load{Refused: 1}, 14},
+		{guard.Load{Resting: true}, 28},
+		{guard.Load{}, 28},
 	} {
-		now = now.Add(time.Minute)
+		now = now.Add(50 * time.Second)
 		r.loads(step.load)
 		r.gateway.pacing.observe(now)
 		r.wantInterval("under load", step.want, false)

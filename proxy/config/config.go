@@ -61,7 +61,7 @@ type Admin struct {
 // Upstream is the app behind Sluice.
 type Upstream struct {
 	URL     string        `key:"url" default:"http://127.0.0.1:8000" check:"app-url" doc:"The app: http or https, host and port only."`
-	Timeout time.Duration `key:"timeout" default:"10s" range:"100ms..5m" doc:"How long Sluice's own reads of the app, or of its database, may take. For requests that pass through there is upstream.begin."`
+	Timeout time.Duration `key:"timeout" default:"8s" range:"100ms..5m" doc:"How long Sluice's own reads of the app, or of its database, may take; below the 10s after which our client gives up, or it is never noticed that they hang. For requests that pass through there is upstream.begin."`
 	Begin   time.Duration `key:"begin" default:"0" range:"0..1h" doc:"How long the app may take to begin its answer to a request that passes through, once it has all of it; then 504. 0: as long as the client waits."`
 }
 

@@ -13,7 +13,7 @@ func TestDefaults(t *testing.T) {
 		TrustedProxies: []string{"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"},
 		TLS:            TLS{Cert: NewSecret(""), Key: NewSecret("")},
 		Admin:          Admin{Listen: "127.0.0.1:8081", Token: NewSecret("")},
-		Upstream:       Upstream{URL: "http://127.0.0.1:8000", Timeout: 10 * time.Second},
+		Upstream:       Upstream{URL: "http://127.0.0.1:8000", Timeout: 8 * time.Second},
 		Store:          Store{Driver: "upstream", DSN: NewSecret("")},
 		Redis:          Redis{URL: NewSecret(""), Timeout: 100 * time.Millisecond},
 		Auth: Auth{Mode: "jwt", Cookie: "access_token", Claim: "user_id", Algorithms: []string{"HS256"},
