@@ -39,6 +39,7 @@ type recorder struct {
 	user    string
 	outcome string
 	err     error
+	start   time.Time
 	routine bool // a poll that brought nothing: there may be a hundred thousand a second
 }
 
@@ -123,7 +124,7 @@ func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn 
 		}
 		received, body := receive(w, r)
 		rec.body = body
-		start := time.Now()
+		rec.start = time.Now()
 		defer func() {
 			fault := recover()
 			if fault != nil && !errors.Is(asError(fault), http.ErrAbortHandler) {
@@ -136,7 +137,7 @@ func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn 
 			}
 			rec.leave()
 			if n := oneIn(); !rec.routine || n > 0 && rand.IntN(n) == 0 {
-				logRequest(log, rec, r, time.Since(start), n)
+				logRequest(log, rec, r, time.Since(rec.start), n)
 			}
 			if fault != nil {
 				panic(http.ErrAbortHandler) // net/http cuts the connection, so that the client sees the cut

@@ -27,7 +27,6 @@ var emptyAnswer = []byte(`{"notifications":[]}`)
 // poll serves GET /api/notifications for users who poll and for our own client;
 // the app answers everybody else.
 func (g *Gateway) poll(c *gin.Context) {
-	start := time.Now()
 	rec, client := below(c), clientOf(c.Request)
 	id, ok := g.identify(c)
 	if !ok {
@@ -38,22 +37,22 @@ func (g *Gateway) poll(c *gin.Context) {
 		g.pass(c)
 		return
 	}
-	result, page := g.answerPoll(c, rec, id.Caller, transport, start)
-	g.polled(id.User, client, page, g.elapsedOf(c.Request))
+	result, page := g.answerPoll(c, rec, id.Caller, transport)
+	now := time.Now()
+	took := now.Sub(rec.start)
+	g.polled(id.User, client, page, g.elapsedOf(c.Request), now)
 	rec.outcome = "poll: " + result
 	g.metrics.polls.WithLabelValues(client, result).Inc()
-	now := time.Now()
-	took := now.Sub(start)
 	g.metrics.pollDuration.WithLabelValues(client).Observe(took.Seconds())
 	g.tuning.window.Polled(now, took)
 }
 
 // answerPoll returns the poll's result as metrics name it, and the items that were
 // sent.
-func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport, now time.Time) (string, backend.Page) {
+func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) (string, backend.Page) {
 	h := c.Writer.Header()
 	h["Sluice-Transport"] = transportHeader[transport] // whoever is taken back goes, though polls fail
-	if wait := g.limits.polls.take(who.User, now); wait > 0 {
+	if wait := g.limits.polls.take(who.User, rec.start); wait > 0 {
 		rec.routine = true
 		throttle(c.Writer, wait)
 		return "throttled", backend.Page{}

@@ -47,8 +47,7 @@ func (g *Gateway) mostElapsed() time.Duration {
 // item is as stale as it is old: also one that the client's last success should have
 // brought, since then a cache or a source that lags has hidden it. What a client
 // that was not there had to wait for is catch-up, and so are repeats.
-func (g *Gateway) polled(user, client string, p backend.Page, elapsed time.Duration) {
-	now := time.Now()
+func (g *Gateway) polled(user, client string, p backend.Page, elapsed time.Duration, now time.Time) {
 	for i, item := range p.Items {
 		age := max(now.Sub(item.Time()), 0)
 		// A poll at once asks for the next page of a backlog.
