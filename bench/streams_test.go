@@ -24,7 +24,7 @@ type streaming struct {
 	publish func(t testing.TB, text string)
 }
 
-// over are the servers to compare, by a way to start each.
+// streamers are the servers to compare; what each runs is still to be said.
 func (a *app) streamers() []lab.Contender {
 	return []lab.Contender{
 		{Name: "net/http", What: "a bare handler that waits on a channel, which a POST fills for all"},

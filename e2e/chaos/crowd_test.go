@@ -32,7 +32,7 @@ func TestCrowd(t *testing.T) {
 	start := g.vitals(t)
 	a := w.gather(t, size)
 	c := crowd{audience: a, gateway: g}
-	c.suffer(t, fault{name: "everybody is there", calm: true, begin: func(*testing.T) {}, end: func(*testing.T) {}})
+	c.suffer(t, fault{name: "everybody is there", calm: soak == 0, begin: func(*testing.T) {}, end: func(*testing.T) {}})
 	full := g.vitals(t)
 	if open := g.metric(t, "sluice_compat_streams"); open < 0.95*float64(size.holders) {
 		t.Errorf("%v streams are held, want %d", open, size.holders)
@@ -45,7 +45,7 @@ func TestCrowd(t *testing.T) {
 			t.Run(f.name, func(t *testing.T) { c.suffer(t, f) })
 		}
 	}
-	c.suffer(t, fault{name: "whole again", calm: true, begin: func(*testing.T) {}, end: func(*testing.T) {}})
+	c.suffer(t, fault{name: "whole again", calm: soak == 0, begin: func(*testing.T) {}, end: func(*testing.T) {}})
 	last := g.vitals(t)
 	if soak > 0 && float64(last.memory) > mostGrowth*float64(full.memory) {
 		t.Errorf("memory grew from %d to %d MB", full.memory>>20, last.memory>>20)
@@ -60,16 +60,17 @@ type crowd struct {
 	gateway *gateway
 }
 
-// faults are those of one round.
+// faults are those of one round. So many polls may be more than the machine can answer
+// besides the clients themselves, so some may be turned away; how many is printed.
 func (c crowd) faults(round int) []fault {
 	redis, postgres := c.gateway.redis, c.gateway.postgres
 	all := []fault{onLinks("both are cut off", false, cut, redis, postgres)}
 	if soak > 0 {
 		all = append(all,
-			onLinks("Redis is slow", true, latency(10, 5), redis),
-			onLinks("Redis is cut off", true, cut, redis),
-			onLinks("Redis is half open", true, halfOpen, redis),
-			onLinks("PostgreSQL is slow", true, latency(2, 1), postgres),
+			onLinks("Redis is slow", false, latency(10, 5), redis),
+			onLinks("Redis is cut off", false, cut, redis),
+			onLinks("Redis is half open", false, halfOpen, redis),
+			onLinks("PostgreSQL is slow", false, latency(2, 1), postgres),
 			onLinks("PostgreSQL is cut off", false, cut, postgres),
 			onLinks("PostgreSQL is half open", false, halfOpen, postgres),
 		)
