@@ -45,7 +45,7 @@ type sqliteFile struct {
 	now       func() time.Time
 
 	mu   sync.RWMutex // held for reading while db is in use
-	db   *sql.DB
+	db   *preparedDB
 	file os.FileInfo // what stood at path before db was opened
 }
 
@@ -58,7 +58,7 @@ func Open(dsn string) (*Store, error) {
 		return nil, err
 	}
 	// The file is local, so its writer's clock is ours.
-	return &Store{engine: &sqliteFile{dsn: dsn, path: fileOf(dsn), now: time.Now, db: db}, timeout: readTimeout}, nil
+	return &Store{engine: &sqliteFile{dsn: dsn, path: fileOf(dsn), now: time.Now, db: newPreparedDB(db)}, timeout: readTimeout}, nil
 }
 
 func (f *sqliteFile) begin(ctx context.Context) (*view, error) {
@@ -72,12 +72,12 @@ func (f *sqliteFile) begin(ctx context.Context) (*view, error) {
 		release()
 		return nil, err
 	}
-	return &view{Tx: tx, sql: sqliteStatements, now: now, done: release}, nil
+	return &view{Tx: tx, sql: sqliteStatements, now: now, done: release, prepared: db}, nil
 }
 
 // current is the open database. It is opened again when another file stands at
 // its path, as after a restore: open connections would show the old one for ever.
-func (f *sqliteFile) current() (db *sql.DB, release func(), err error) {
+func (f *sqliteFile) current() (db *preparedDB, release func(), err error) {
 	for {
 		now, err := f.stat()
 		if err != nil {
@@ -108,7 +108,7 @@ func (f *sqliteFile) reopen() error {
 		return err
 	}
 	f.db.Close()
-	f.db, f.file = db, now
+	f.db, f.file = newPreparedDB(db), now
 	return nil
 }
 

@@ -50,6 +50,8 @@ type view struct {
 	// was taken: a row that is not in it became visible later than now.
 	now  time.Time
 	done func()
+	// prepared keeps statements; nil for PostgreSQL, whose driver does so by itself.
+	prepared *preparedDB
 }
 
 // end gives the transaction back.

@@ -85,7 +85,7 @@ func TestOpenLoopChecksAnswers(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"status": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, "a wrong answer: 429"},
+		"status": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429); _, _ = w.Write([]byte("ok")) }, "a wrong answer: 429 ok"},
 		"body":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("no")) }, "a wrong answer: 200 no"},
 		"none":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "the connection ended"},
 	} {

@@ -87,8 +87,8 @@ func machine() []string {
 func (r Report) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What Sluice costs, beside what one would pick instead\n\nWritten by `./bench/run` on %s, commit %s: %s.\n", r.Date, r.Commit, strings.Join(r.Machine, "; "))
-	fmt.Fprintf(&b, "What is measured has core %s; the load and all other servers share core %s. Figures are medians of %d runs of %s each, with the lowest and\nthe highest; contenders take turns. Each answer's status and body was compared with what it should be. \"All CPU\" is that of the servers, without the load.\n",
-		ServerCore, LoadCore, sizes[r.Size].Repeats, sizes[r.Size].Run)
+	fmt.Fprintf(&b, "What is measured has core %s; the load and all other servers share core %s. Figures are medians of %d runs of %s each, with the lowest and\nthe highest; contenders take turns. Commands: `taskset -c %s` before what is measured; the load is `wrk -t1 -c%d -s lab/wrk.lua` or the open loop of `lab/openloop.go`. Each answer's status and body was compared with what it should be. \"All CPU\" is that of the servers, without the load.\n",
+		ServerCore, LoadCore, sizes[r.Size].Repeats, sizes[r.Size].Run, ServerCore, connections)
 	b.WriteString("\n| Work | Target | Measured | |\n|---|---|---|---|\n")
 	for _, e := range r.Experiments {
 		for _, row := range e.Rows {
@@ -138,7 +138,7 @@ func (m Measured) text(figure string) string {
 	if len(values) == 0 {
 		return "—"
 	}
-	return fmt.Sprintf("%s (%s)", number(Median(values)), between(values))
+	return fmt.Sprintf("%s (%s)", Number(Median(values)), between(values))
 }
 
 func (o Outcome) text(r Row) string {
@@ -146,7 +146,7 @@ func (o Outcome) text(r Row) string {
 	if r.Against != "" {
 		what = "× in " + r.Figure
 	}
-	return fmt.Sprintf("%s (%s) %s", number(o.Value), between([]float64{o.Low, o.High}), what)
+	return fmt.Sprintf("%s (%s) %s", Number(o.Value), between([]float64{o.Low, o.High}), what)
 }
 
 func (o Outcome) verdict() string {
@@ -157,9 +157,9 @@ func (o Outcome) verdict() string {
 }
 
 func (r Row) target() string {
-	text := "≥ " + number(r.AtLeast)
+	text := "≥ " + Number(r.AtLeast)
 	if r.AtMost != 0 {
-		text = "≤ " + number(r.AtMost)
+		text = "≤ " + Number(r.AtMost)
 	}
 	if r.Against != "" {
 		text += " × " + r.Against
