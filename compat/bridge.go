@@ -10,6 +10,7 @@ package compat
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -157,65 +158,82 @@ func Ours(r *http.Request, user string) bool {
 
 // Serve answers a request of a verified caller, whose credential is good until
 // expires. It returns when the stream has ended.
+//
+// A stream that is held costs mostly stack: Go doubles it and halves it only where a
+// quarter is enough, so what is under way here for long has small frames.
 func (b *Bridge) Serve(w http.ResponseWriter, r *http.Request, c backend.Caller, expires time.Time) {
 	commit(w)
-	place, told := toldAt(Place(r), c.User)
-	s := &stream{
-		Options: b.options, caller: c, place: place,
-		asks: asks(r, c.User),
-		out:  writer{w: w, control: http.NewResponseController(w)},
-	}
-	if told {
-		s.mark = toldMark
-	} else if b.options.SayFarewell() && !Ours(r, c.User) {
-		s.farewell = b.options.Farewell
-	}
-	s.crowded = b.open.Add(1) > int64(b.options.Most) && b.options.Most > 0
+	s := &stream{Options: &b.options, caller: c, out: writer{w: w, control: http.NewResponseController(w)}}
 	defer b.open.Add(-1)
-	s.eager = b.options.Eager(c.User)
-	b.options.Observer.StreamOpened()
-	b.options.Observer.StreamClosed(b.serve(r, s, expires))
+	b.enters(s, r, expires)
+	ended := s.run(r.Context(), b.drain)
+	b.leaves(s, r, ended)
+	b.options.Observer.StreamClosed(ended)
 	s.out.allow() // net/http is about to write the end of the response
 }
 
 // commit sends the header: it is a stream from here on.
 func commit(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache, no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no")
+	maps.Copy(w.Header(), header)
 	w.WriteHeader(http.StatusOK)
 }
 
-func (b *Bridge) serve(r *http.Request, s *stream, expires time.Time) Reason {
-	browser, id, named := browserOf(r, s.caller), rand.Uint64(), s.place != ""
-	v := b.enter(r.Context(), browser, s.caller.User, id, named)
-	if !named {
-		s.first = func(ctx context.Context) (backend.Page, error) { return b.begin(ctx, browser, s.caller, v) }
+// header is that of every stream.
+var header = http.Header{
+	"Content-Type":      {"text/event-stream; charset=utf-8"},
+	"Cache-Control":     {"no-cache, no-store, no-transform"},
+	"X-Accel-Buffering": {"no"},
+}
+
+// enters finds out what a stream's reader is to get, and for how long.
+func (b *Bridge) enters(s *stream, r *http.Request, expires time.Time) {
+	user := s.caller.User
+	var told bool
+	s.place, told = toldAt(Place(r), user)
+	s.asks = asks(r, user)
+	if told {
+		s.mark = toldMark
+	} else if b.options.SayFarewell() && !Ours(r, user) {
+		s.farewell = b.options.Farewell
 	}
-	bound, reason := b.options.OldPageDuration, Bounded
-	if named || v.short {
+	s.crowded = b.open.Add(1) > int64(b.options.Most) && b.options.Most > 0
+	s.eager = b.options.Eager(user)
+	b.options.Observer.StreamOpened()
+
+	s.browser, s.number, s.named = browserOf(r, s.caller), rand.Uint64(), s.place != ""
+	v := b.enter(r.Context(), s.browser, user, s.number, s.named)
+	if !s.named {
+		s.first = func(ctx context.Context) (backend.Page, error) { return b.begin(ctx, s.browser, s.caller, v) }
+	}
+	bound := b.options.OldPageDuration
+	if s.named || v.short {
 		bound = b.options.MaxDuration
 	}
 	if s.crowded {
 		bound = crowdedBound
 	}
 	bound -= time.Duration(float64(bound) * shorten * rand.Float64())
-	if left := time.Until(expires); left < bound {
-		bound, reason = left, Expired
+	s.end, s.atEnd = time.Now().Add(bound), Bounded
+	if expires.Before(s.end) {
+		s.end, s.atEnd = expires, Expired
 	}
-	woken, stop := b.options.Watch(s.caller.User)
-	defer stop()
-	s.woken = woken
-	ended, place := s.run(r.Context(), b.drain, bound, reason), ""
+	s.woken, s.unwatch = b.options.Watch(user)
+	s.out.buf = append(s.out.buf, ": bridge\n"...)
+	s.out.buf = appendRetry(s.out.buf, s.wait())
+	s.readIn(0)
+}
+
+// leaves notes how a stream has ended.
+func (b *Bridge) leaves(s *stream, r *http.Request, ended Reason) {
+	s.unwatch()
 	if !s.asked.IsZero() && time.Since(s.asked) >= EchoWithin {
 		b.options.Observer.Asked()
 	}
+	place := ""
 	if ended != Gone {
 		place = s.place
 	}
-	b.leave(r.Context(), browser, id, !named && ended != Expired, place)
-	return ended
+	b.leave(r.Context(), s.browser, s.number, !s.named && ended != Expired, place)
 }
 
 func jitter(floor, spread time.Duration) time.Duration {

@@ -8,12 +8,14 @@ import (
 	"sluice/backend"
 )
 
-// stream is one open response.
+// stream is one open response. There are many, each for long: what it holds counts.
 type stream struct {
-	Options
-	caller backend.Caller
-	woken  <-chan struct{}
-	place  string // the reader's cursor, or whatever it sent for one
+	*Options
+	caller  backend.Caller
+	browser string // see browserOf
+	number  uint64 // the stream's own
+	named   bool   // its reader named a place when it came
+	place   string // the reader's cursor, or whatever it sent for one
 	// first, if not nil, is the read to begin with: the reader names no place.
 	first func(context.Context) (backend.Page, error)
 	// caughtUp: the reader has all that was there when it came.
@@ -26,6 +28,15 @@ type stream struct {
 	asks           bool      // the next heartbeat is to ask for an echo
 	asked          time.Time // when one has; zero if none did
 	out            writer
+
+	woken   <-chan struct{}
+	unwatch func()
+	// What is due when. One timer serves all of them.
+	end, beat, poll time.Time
+	atEnd           Reason
+	// results has what the read under way brings; nil when none is. News waits in its
+	// channel meanwhile: the read may be older.
+	results chan *result
 }
 
 type result struct {
@@ -33,62 +44,90 @@ type result struct {
 	err  error
 }
 
-// run writes events until the bound, the drain or the reader ends the stream.
-// Reads happen beside it, so that a source that hangs holds up no heartbeat.
-func (s *stream) run(ctx context.Context, drain <-chan struct{}, bound time.Duration, atBound Reason) Reason {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	end, beat := time.NewTimer(bound), time.NewTimer(s.Heartbeat)
-	defer end.Stop()
-	defer beat.Stop()
-	poll := time.NewTimer(0)
-	defer poll.Stop()
-	// While a read is under way news waits in its channel: the read may be older.
-	results, woken := make(chan result, 1), s.woken
-
-	s.out.buf = append(s.out.buf, ": bridge\n"...)
-	s.out.buf = appendRetry(s.out.buf, s.wait())
-	for {
-		if wrote, err := s.out.flush(); err != nil {
-			return Gone
-		} else if wrote {
-			beat.Reset(s.Heartbeat)
+// run writes events until the end, the drain or the reader ends the stream.
+// Reads happen beside it, so that a source that hangs holds up no heartbeat. ctx is
+// the request's, which ends soon after: a read that is under way then ends with it.
+func (s *stream) run(ctx context.Context, drain <-chan struct{}) Reason {
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
+	for s.flush() {
+		woken := s.woken
+		if s.results != nil {
+			woken = nil
 		}
+		s.set(alarm)
 		select {
 		case <-ctx.Done():
 			return Gone
 		case <-drain:
 			return Drained
-		case <-end.C:
-			return atBound
-		case <-beat.C:
-			s.out.buf = s.appendBeat(s.out.buf)
 		case <-woken:
-			poll.Reset(0)
-		case <-poll.C:
-			woken = nil
-			go s.read(ctx, s.place, results)
-		case r := <-results:
-			woken = s.woken
-			poll.Reset(s.take(r))
+			s.readIn(0)
+		case <-alarm.C:
+			if !s.due(ctx) {
+				return s.atEnd
+			}
+		case r := <-s.results:
+			s.results = nil
+			s.readIn(s.take(r))
 		}
 	}
+	return Gone
 }
 
-func (s *stream) read(ctx context.Context, place string, results chan<- result) {
+func (s *stream) readIn(wait time.Duration) { s.poll = time.Now().Add(wait) }
+
+// set sets the timer to when something is due.
+func (s *stream) set(alarm *time.Timer) {
+	next := s.end
+	if s.beat.Before(next) {
+		next = s.beat
+	}
+	if s.results == nil && s.poll.Before(next) {
+		next = s.poll
+	}
+	alarm.Reset(time.Until(next))
+}
+
+// due does what is due, and reports false when the stream's time is up.
+func (s *stream) due(ctx context.Context) bool {
+	now := time.Now()
+	switch {
+	case !now.Before(s.end):
+		return false
+	case s.results == nil && !now.Before(s.poll):
+		s.results = make(chan *result, 1)
+		go s.read(ctx, s.place, s.results)
+	case !now.Before(s.beat):
+		s.out.buf = s.appendBeat(s.out.buf)
+	}
+	return true
+}
+
+// flush sends what there is, which puts off the next heartbeat, and reports whether
+// the reader is still there.
+func (s *stream) flush() bool {
+	wrote, err := s.out.flush()
+	if wrote {
+		s.beat = time.Now().Add(s.Heartbeat)
+	}
+	return err == nil
+}
+
+func (s *stream) read(ctx context.Context, place string, results chan<- *result) {
 	if s.first != nil {
 		page, err := s.first(ctx)
-		results <- result{page, err}
+		results <- &result{page, err}
 		return
 	}
 	page, err := s.Source.Read(ctx, s.caller, backend.Query{After: place, Limit: replay})
-	results <- result{page, err}
+	results <- &result{page, err}
 }
 
 // take writes a page, and says when to read again. A source that fails, or an
 // app that no longer accepts the credential, leaves the stream open: an old page
 // would answer an end with an error toast and a new stream a second later.
-func (s *stream) take(r result) time.Duration {
+func (s *stream) take(r *result) time.Duration {
 	err := r.err
 	if err == nil {
 		err = s.write(r.page)
@@ -172,9 +211,10 @@ func (o *writer) flush() (bool, error) {
 		return false, nil
 	}
 	o.allow()
-	if _, err := o.w.Write(o.buf); err != nil {
-		return false, err
+	_, err := o.w.Write(o.buf)
+	if err == nil {
+		err = o.control.Flush()
 	}
-	o.buf = o.buf[:0]
-	return true, o.control.Flush()
+	o.buf = nil // a stream is silent most of the time
+	return true, err
 }

@@ -123,7 +123,7 @@ func (g *Gateway) open() (err error) {
 		Farewell: c.Compat.Farewell, SayFarewell: g.saysFarewell,
 		Most:     c.Limits.Streams,
 		Eager:    func(user string) bool { return g.limits.streams.take(user, time.Now()) > 0 },
-		Observer: bridgeObserver{streamMetrics{g.metrics}, g.log},
+		Observer: bridgeObserver{streamMetrics{g.metrics}, seldom(g.log)},
 	}
 	if g.redis != nil {
 		bridge.Browsers = compat.NewRedis(g.redis, c.Redis.Timeout)

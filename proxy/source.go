@@ -50,15 +50,25 @@ type follower interface {
 	Tail() backend.Tail
 }
 
-// concurrentReads is how many reads of the source may be under way: enough for
-// any of them to be busy, and no more than an app in trouble can bear.
+// concurrentReads is how many reads of the app or of an SQLite file may be under way:
+// enough for any of them to be busy, and no more than an app in trouble can bear.
 const concurrentReads = 64
+
+// concurrent is how many reads of a store may be under way. Of PostgreSQL, as many as
+// there are connections: who waits for a turn has it in order, and who waits for a
+// connection of database/sql at random, which makes the last of them very late.
+func concurrent(driver string) int {
+	if driver == "postgres" {
+		return sqlstore.MaxConns
+	}
+	return concurrentReads
+}
 
 // guarded puts the guard before the store.
 func (g *Gateway) guarded() *guard.Source {
 	return guard.New(guard.Options{
 		Source:     measured{g.store, g.config.Store.Driver, g.metrics},
-		Concurrent: concurrentReads, Timeout: g.config.Upstream.Timeout, Resting: g.sourceRests,
+		Concurrent: concurrent(g.config.Store.Driver), Timeout: g.config.Upstream.Timeout, Resting: g.sourceRests,
 	})
 }
 

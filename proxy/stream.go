@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"sluice/backend"
 	"sluice/compat"
@@ -16,22 +17,27 @@ import (
 	"sluice/rollout"
 )
 
-// stream serves GET /api/stream as the flag legacy-stream says for this user.
+// stream serves GET /api/stream as the flag legacy-stream says for this user. Of what
+// stands here, little is kept while a stream is held (see compat.Bridge.Serve).
 func (g *Gateway) stream(c *gin.Context) {
+	if id, ok := g.identifyReader(c); ok {
+		g.serveStream(c, &id, g.modeOf(c.Request, &id))
+	}
+}
+
+// modeOf is what the flag says, unless our client needs something else.
+func (g *Gateway) modeOf(r *http.Request, id *auth.Identity) rollout.Stream {
+	mode := g.flags.Stream(r.Context(), id.User)
+	if mode == rollout.Upstream && compat.Ours(r, id.User) && g.canRead(r, *id) {
+		return rollout.Bridge // the app's stream would not understand its place, and replay old items
+	}
+	return mode
+}
+
+func (g *Gateway) serveStream(c *gin.Context, id *auth.Identity, mode rollout.Stream) {
 	rec := below(c)
-	id, ok := g.identifyReader(c)
-	if !ok {
-		return
-	}
-	mode, ours := g.flags.Stream(c.Request.Context(), id.User), compat.Ours(c.Request, id.User)
-	if mode == rollout.Upstream && ours && g.canRead(c.Request, id) {
-		mode = rollout.Bridge // the app's stream would not understand its place, and replay old items
-	}
-	if mode != rollout.Retired && !ours && clientOf(c.Request) == "native" { // no EventSource can say Sluice-Client
-		defer g.legacy.Enter(id.User)()
-	}
-	if mode != rollout.Retired && compat.Place(c.Request) == "" && g.limits.oldPages.take(id.User, time.Now()) == 0 {
-		defer g.oldPages.enter(c.Request.Context())()
+	if mode != rollout.Retired {
+		defer g.countReader(c.Request, id)()
 	}
 	switch mode {
 	case rollout.Retired: // a stream that was held ends, and is told when it is back
@@ -42,12 +48,27 @@ func (g *Gateway) stream(c *gin.Context) {
 		rec.outcome = "stream: bridge"
 		g.bridge.Serve(rec, c.Request, id.Caller, id.Expires)
 	default:
-		if rec.status != 0 {
-			return // it was held, and is passed on when it is back
+		if rec.status == 0 { // or it was held, and is passed on when it is back
+			g.passStream(c, id)
 		}
-		c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, id) })
-		g.pass(c)
 	}
+}
+
+// countReader counts a reader of the old stream, bridged or not, until leave is called.
+func (g *Gateway) countReader(r *http.Request, id *auth.Identity) (leave func()) {
+	leaveCensus, leaveOldPages := func() {}, func() {}
+	if !compat.Ours(r, id.User) && clientOf(r) == "native" { // no EventSource can say Sluice-Client
+		leaveCensus = g.legacy.Enter(id.User)
+	}
+	if compat.Place(r) == "" && g.limits.oldPages.take(id.User, time.Now()) == 0 {
+		leaveOldPages = g.oldPages.enter(r.Context())
+	}
+	return func() { leaveOldPages(); leaveCensus() }
+}
+
+func (g *Gateway) passStream(c *gin.Context, id *auth.Identity) {
+	c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, *id) })
+	g.pass(c)
 }
 
 // canReadWithin is how long a stream waits to know whether its source can be read.
@@ -91,6 +112,14 @@ func (g *Gateway) readAlong(resp *http.Response, r *http.Request, id auth.Identi
 	if resp.StatusCode == http.StatusOK && media == "text/event-stream" && resp.Header.Get("Content-Encoding") == "" {
 		resp.Body = g.bridge.Along(resp.Body, r, id.Caller, g.shadowed(id))
 	}
+}
+
+// seldom lets through, of equal messages, 10 a second and then one in 1,000: what fails
+// for a stream fails for all of them, again and again.
+func seldom(log *zap.Logger) *zap.Logger {
+	return log.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(c, time.Second, 10, 1000)
+	}))
 }
 
 // bridgeObserver reports the bridge to metrics and log.

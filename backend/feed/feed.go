@@ -11,6 +11,7 @@ package feed
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,7 @@ type Feed struct {
 	chain    atomic.Pointer[chain]
 	signals  atomic.Pointer[chain]
 	mu       sync.Mutex
-	watchers map[string]map[chan struct{}]struct{}
+	watchers map[string][]chan struct{} // a user has few
 }
 
 // chain is an unbroken row of looks: whatever became visible since its beginning
@@ -57,7 +58,7 @@ func New(o Options) *Feed {
 	if o.LookFailed == nil {
 		o.LookFailed = func(error) {}
 	}
-	return &Feed{options: o, start: time.Now(), watchers: map[string]map[chan struct{}]struct{}{}}
+	return &Feed{options: o, start: time.Now(), watchers: map[string][]chan struct{}{}}
 }
 
 // Run looks at the tail until ctx ends. Without a tail it only waits.
@@ -154,7 +155,7 @@ func (f *Feed) spread(ctx context.Context, users []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, user := range users {
-		for woken := range f.watchers[user] {
+		for _, woken := range f.watchers[user] {
 			select {
 			case woken <- struct{}{}:
 			default: // awake already
@@ -169,16 +170,15 @@ func (f *Feed) Watch(user string) (woken <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.watchers[user] == nil {
-		f.watchers[user] = map[chan struct{}]struct{}{}
-	}
-	f.watchers[user][c] = struct{}{}
+	f.watchers[user] = append(f.watchers[user], c)
 	return c, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		delete(f.watchers[user], c)
-		if len(f.watchers[user]) == 0 {
+		left := slices.DeleteFunc(f.watchers[user], func(other chan struct{}) bool { return other == c })
+		if len(left) == 0 {
 			delete(f.watchers, user)
+			return
 		}
+		f.watchers[user] = left
 	}
 }

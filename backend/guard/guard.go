@@ -27,7 +27,7 @@ const (
 type Options struct {
 	Source     backend.Source
 	Concurrent int           // reads at a time; others wait
-	Timeout    time.Duration // of one read, the wait included
+	Timeout    time.Duration // of one read, the wait included, which takes half of it at most
 	// Resting, if not nil, is told when the source is left alone and when not any more.
 	Resting func(bool)
 }
@@ -75,13 +75,8 @@ func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (b
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	defer s.meter.begin()()
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			s.meter.refuse()
-		}
-		return backend.Page{}, backend.Failed(ctx, backend.Unavailable, "too many reads at a time", ctx.Err())
+	if err := s.turn(ctx); err != nil {
+		return backend.Page{}, err
 	}
 	defer func() { <-s.slots }()
 	page, err := s.breaker.Execute(func() (backend.Page, error) { return s.read(ctx, c, q) })
@@ -89,6 +84,23 @@ func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (b
 		err = &backend.Error{Fault: backend.Unavailable, Detail: "the notifications cannot be read at the moment", Err: err}
 	}
 	return page, err
+}
+
+// turn waits for a turn, and takes half of the time at most: if reads went on with
+// what is left of a long wait, each of them would be cut off, and a source that is asked
+// too much would never answer anybody again.
+func (s *Source) turn(ctx context.Context) error {
+	wait := time.NewTimer(s.options.Timeout / 2)
+	defer wait.Stop()
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-wait.C:
+		s.meter.refuse()
+		return &backend.Error{Fault: backend.TooLate, Detail: "too many reads at a time"}
+	case <-ctx.Done():
+		return backend.Failed(ctx, backend.Unavailable, "too many reads at a time", ctx.Err())
+	}
 }
 
 // read makes a panic of the source a failed read: shared reads run beside the

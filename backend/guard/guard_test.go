@@ -87,6 +87,35 @@ func TestTheWaitCounts(t *testing.T) {
 	})
 }
 
+// A source that is asked for more than it can do answers what it can, and is not taken
+// for one that fails.
+func TestAnOverloadIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{do: func(ctx context.Context) error {
+			select {
+			case <-time.After(190 * time.Millisecond):
+				return nil
+			case <-ctx.Done():
+				return &backend.Error{Fault: backend.TooLate}
+			}
+		}}
+		g := New(Options{Source: s, Concurrent: 20, Timeout: time.Second, Resting: func(bool) { t.Error("the source is left alone") }})
+		var answered atomic.Int32
+		var group sync.WaitGroup
+		for range 300 {
+			group.Go(func() {
+				if read(t, g) == nil {
+					answered.Add(1)
+				}
+			})
+		}
+		group.Wait()
+		if got, reads := answered.Load(), s.reads.Load(); got != reads || got != 3*20 {
+			t.Errorf("%d reads, %d answered, want as many as have their turn within half a second", reads, got)
+		}
+	})
+}
+
 func TestAFailingSourceIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{do: fault(backend.Unavailable)}

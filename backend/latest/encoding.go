@@ -57,7 +57,7 @@ func decode(value, user string) (at int64, l backend.Latest, ok bool) {
 	l.At = int64(binary.BigEndian.Uint64(b[11:]))
 	l.ID = binary.BigEndian.Uint64(b[19:])
 	l.Sum = binary.BigEndian.Uint64(b[27:])
-	return (time.Duration(ms) * time.Millisecond).Microseconds(), l, true
+	return ms * time.Millisecond.Microseconds(), l, true
 }
 
 func userCheck(user string) uint32 { return uint32(xxhash.Sum64String(user)) }

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// maxConns bounds what polls take of the server's connections; a poll needs
+	// MaxConns bounds what polls take of the server's connections; a poll needs
 	// one for some milliseconds.
-	maxConns = 16
+	MaxConns = 16
 	// connIdle lets the connections of a rush go again.
 	connIdle = 5 * time.Minute
 	// connectTimeout is for the connection to one host, unless the DSN has one.
@@ -57,8 +57,8 @@ func OpenPostgres(dsn string) (*Store, error) {
 	}
 	maps.Copy(config.RuntimeParams, readerParams)
 	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(maxConns)
-	db.SetMaxIdleConns(maxConns)
+	db.SetMaxOpenConns(MaxConns)
+	db.SetMaxIdleConns(MaxConns)
 	db.SetConnMaxIdleTime(connIdle)
 	return &Store{engine: &postgresServer{config: config, db: db}, timeout: readTimeout}, nil
 }

@@ -122,7 +122,7 @@ func TestReport(t *testing.T) {
 
 func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{0.8512: "0.851", 12.34: "12.3", 100: "100", 1234.5: "1,234", 1234567: "1,234,567", -123456: "-123,456", 99.99: "100"} {
-		if got := number(v); got != want {
+		if got := Number(v); got != want {
 			t.Errorf("%v is written %s, want %s", v, got, want)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// number has three digits, or all before the point.
-func number(v float64) string {
+// Number writes a value as the report does: with three digits, or all before the point.
+func Number(v float64) string {
 	if math.Abs(v) >= 100 {
 		return thousands(strconv.FormatFloat(v, 'f', 0, 64))
 	}
@@ -26,7 +26,7 @@ func thousands(digits string) string {
 }
 
 func between(values []float64) string {
-	return number(slices.Min(values)) + "–" + number(slices.Max(values))
+	return Number(slices.Min(values)) + "–" + Number(slices.Max(values))
 }
 
 // Of a plot, in pixels.
@@ -71,5 +71,5 @@ func (m Measured) bar(values []float64, y int, scale float64) string {
 	return fmt.Sprintf("<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\">%s</text>\n", barsFrom-8, middle+5, html.EscapeString(m.Name)) +
 		fmt.Sprintf("<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", barsFrom, y+5, Median(values)*scale, lineHigh-10, colour) +
 		fmt.Sprintf("<path d=\"M%.1f %.1fH%.1f\" stroke=\"#000\" stroke-width=\"2\"/>\n", x(slices.Min(values)), middle, x(slices.Max(values))) +
-		fmt.Sprintf("<text x=\"%.1f\" y=\"%.0f\">%s</text>\n", x(slices.Max(values))+6, middle+5, number(Median(values)))
+		fmt.Sprintf("<text x=\"%.1f\" y=\"%.0f\">%s</text>\n", x(slices.Max(values))+6, middle+5, Number(Median(values)))
 }

@@ -138,7 +138,7 @@ func (m Measured) text(figure string) string {
 	if len(values) == 0 {
 		return "—"
 	}
-	return fmt.Sprintf("%s (%s)", number(Median(values)), between(values))
+	return fmt.Sprintf("%s (%s)", Number(Median(values)), between(values))
 }
 
 func (o Outcome) text(r Row) string {
@@ -146,7 +146,7 @@ func (o Outcome) text(r Row) string {
 	if r.Against != "" {
 		what = "× in " + r.Figure
 	}
-	return fmt.Sprintf("%s (%s) %s", number(o.Value), between([]float64{o.Low, o.High}), what)
+	return fmt.Sprintf("%s (%s) %s", Number(o.Value), between([]float64{o.Low, o.High}), what)
 }
 
 func (o Outcome) verdict() string {
@@ -157,9 +157,9 @@ func (o Outcome) verdict() string {
 }
 
 func (r Row) target() string {
-	text := "≥ " + number(r.AtLeast)
+	text := "≥ " + Number(r.AtLeast)
 	if r.AtMost != 0 {
-		text = "≤ " + number(r.AtMost)
+		text = "≤ " + Number(r.AtMost)
 	}
 	if r.Against != "" {
 		text += " × " + r.Against

@@ -33,7 +33,8 @@ var peers = map[string]func(surroundings) http.Handler{
 		proxy := reverse(s.app)
 		return routed(func(c *gin.Context) { proxy.ServeHTTP(c.Writer, c.Request) })
 	},
-	"proxy": func(s surroundings) http.Handler { return reverse(s.app) },
+	"proxy":  func(s surroundings) http.Handler { return reverse(s.app) },
+	"stream": stream,
 }
 
 func main() {

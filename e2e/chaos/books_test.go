@@ -13,6 +13,7 @@ type books struct {
 	mu     sync.Mutex
 	rows   map[string]*row // by id
 	phases []*phase
+	last   time.Time // when a poll failed last
 }
 
 // row is what is known of a row that was written, or meant to be.
@@ -65,11 +66,18 @@ func (b *books) polled(began time.Time, failed error) {
 	}
 	p.polls = append(p.polls, now.Sub(began))
 	if failed != nil {
-		p.fails++
+		p.fails, b.last = p.fails+1, now
 		if p.first == nil || errors.Is(p.first, errOutage) && !errors.Is(failed, errOutage) {
 			p.first = failed
 		}
 	}
+}
+
+// failed is when a poll failed last.
+func (b *books) failed() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last
 }
 
 // writing notes rows that are about to be written.

@@ -2,11 +2,8 @@ package chaos
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,19 +18,18 @@ const reach = 100
 // appWorld is one gateway that asks the sample app itself.
 type appWorld struct {
 	world
-	db    *appdb.DB
-	admin string
-	http  *http.Client
+	db   *appdb.DB
+	http *http.Client
 }
 
 func newAppWorld(t *testing.T, environ ...string) *appWorld {
 	t.Helper()
 	file, redis := filepath.Join(t.TempDir(), "app.db"), servertest.StartRedis(t)
 	app := servertest.StartProcess(t, nil, filepath.Join(bin, "sampleapp"), "-db", file, "-key", key)
-	g := &gateway{t: t, address: freeAddress(t)}
-	w := &appWorld{world: world{gateways: []*gateway{g}, books: newBooks()}, admin: freeAddress(t)}
+	g := &gateway{t: t, address: freeAddress(t), admin: freeAddress(t)}
+	w := &appWorld{world: world{gateways: []*gateway{g}, books: newBooks()}}
 	g.environ = append([]string{
-		"SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN_LISTEN=" + w.admin, "SLUICE_AUTH_KEY=" + key, "SLUICE_LOG_LEVEL=warn",
+		"SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN_LISTEN=" + g.admin, "SLUICE_AUTH_KEY=" + key, "SLUICE_LOG_LEVEL=warn",
 		"SLUICE_UPSTREAM_URL=http://" + app.Line(), "SLUICE_REDIS_URL=" + redis.URL,
 	}, environ...)
 	g.start()
@@ -50,7 +46,7 @@ func newAppWorld(t *testing.T, environ ...string) *appWorld {
 
 // visitor is a reader who may lose its place.
 func (w *appWorld) visitor(t *testing.T, user string) *reader {
-	r := w.newReader(t, user, w.http)
+	r := w.newReader(t, user, w.http, few)
 	r.mayLose = true
 	return r
 }
@@ -74,22 +70,7 @@ func (w *appWorld) add(t *testing.T, user string, n int, age time.Duration, into
 // gaps is how many answers the gateway counts in which a place was lost.
 func (w *appWorld) gaps(t *testing.T) int {
 	t.Helper()
-	resp, err := http.Get("http://" + w.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, value, _ := strings.Cut(string(body), "\n"+`sluice_cursor_checks_total{result="gap"} `)
-	value, _, _ = strings.Cut(value, "\n")
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return int(w.gateways[0].metric(t, `sluice_cursor_checks_total{result="gap"}`))
 }
 
 // A gateway that asks the app sees its newest 100 rows. As long as no more are new

@@ -13,10 +13,6 @@ import (
 	"time"
 )
 
-// pace is how long a client waits between two polls, more or less: with 40 of
-// them, some 300 polls a second.
-const pace = 130 * time.Millisecond
-
 // endless is how many pages with more to come make a drain that does not end.
 const endless = 1000
 
@@ -28,6 +24,7 @@ type reader struct {
 	gateways []*gateway
 	http     *http.Client
 	books    *books
+	pace     time.Duration // between two polls, more or less
 
 	mayLose bool // its place, to a source that shows the newest rows only
 
@@ -56,8 +53,28 @@ type page struct {
 // errOutage is what a gateway answers when it cannot read the database.
 var errOutage = errors.New("an outage")
 
-func (w *world) newReader(t *testing.T, user string, client *http.Client) *reader {
-	return &reader{t: t, user: user, cookie: cookie(t, user), gateways: w.gateways, http: client, books: w.books, seen: map[string]delivery{}}
+func (w *world) newReader(t *testing.T, user string, client *http.Client, as gathering) *reader {
+	return &reader{
+		t: t, user: user, cookie: cookie(t, user), gateways: w.gateways, http: client, books: w.books,
+		pace: as.pace, seen: map[string]delivery{},
+	}
+}
+
+// arrive begins to read, at some time of those in which all come.
+func (r *reader) arrive(stop <-chan struct{}, all time.Duration, read func(<-chan struct{})) {
+	if wait(stop, rand.N(all+1)) {
+		read(stop)
+	}
+}
+
+// wait reports false if stop was closed meanwhile.
+func wait(stop <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-stop:
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 func (r *reader) get(g *gateway, target string, header http.Header) (*http.Response, error) {
@@ -92,17 +109,11 @@ func (r *reader) ask(g *gateway, limit int) (p page, err error) {
 
 // run polls until stop is closed.
 func (r *reader) run(stop <-chan struct{}) {
-	pages := 0
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
+	for pages := 0; wait(stop, 0); {
 		switch more := r.poll(); {
 		case !more:
 			pages = 0
-			time.Sleep(pace/2 + rand.N(pace))
+			wait(stop, r.pace/2+rand.N(r.pace))
 		case pages > endless:
 			r.t.Errorf("%s: a drain does not end", r.user)
 			return

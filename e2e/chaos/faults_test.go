@@ -91,9 +91,9 @@ func closeClients(t *testing.T, addr string) {
 
 func TestFaults(t *testing.T) {
 	r := servertest.StartRedis(t)
-	w := newWorld(t, r.Addr, "")
+	w := newWorld(t, 3, r.Addr, "")
 	w.late = soak > 0 // would make the short form a minute longer
-	a := w.gather(t)
+	a := w.gather(t, few)
 	began := time.Now()
 	for round := 1; round == 1 || time.Since(began) < soak; round++ {
 		faults := w.faults(r)
@@ -126,7 +126,7 @@ func (a *audience) suffer(t *testing.T, f fault) {
 	f.begin(t)
 	time.Sleep(lasts) // how long the fault lasts is what is tested
 	f.end(t)
-	probe := a.newReader(t, "nobody", a.pollers[0].http)
+	probe := a.newReader(t, "nobody", a.pollers[0].http, few)
 	for _, g := range a.gateways {
 		servertest.Eventually(t, "the gateway answers polls again", func() bool {
 			_, err := probe.ask(g, 1)

@@ -4,7 +4,10 @@
 // was shown every row of its user and nothing else, after removing repeats by id,
 // and nothing was hidden for longer than the staleness bound.
 //
-// The short form takes about a minute. With SLUICE_SOAK=10m the faults go on, and
+// TestCrowd does the same to one gateway with many clients, and looks at what its
+// process holds; TestOverload asks more of one than it can answer.
+//
+// The short form takes about a minute and a half. With SLUICE_SOAK=10m the faults go on, and
 // last longer, for at least that time, and Redis also fails over and moves slots.
 // Lines of the log that begin with "figure:" are what ./scripts/soak collects.
 package chaos

@@ -14,8 +14,8 @@ const between = 5 * time.Second
 func TestSentinelFailsOver(t *testing.T) {
 	onlySoaking(t)
 	s := servertest.StartSentinel(t)
-	w := newWorld(t, "", s.URL)
-	a := w.gather(t)
+	w := newWorld(t, 3, "", s.URL)
+	a := w.gather(t, few)
 	a.books.begin("Sentinel", true)
 	time.Sleep(between)
 	a.books.begin("a Redis primary is killed", true)
@@ -35,8 +35,8 @@ func TestSentinelFailsOver(t *testing.T) {
 func TestClusterMovesSlots(t *testing.T) {
 	onlySoaking(t)
 	c := servertest.StartCluster(t)
-	w := newWorld(t, "", c.URL)
-	a := w.gather(t)
+	w := newWorld(t, 3, "", c.URL)
+	a := w.gather(t, few)
 	a.books.begin("Cluster", true)
 	time.Sleep(between)
 	const slots = 1000

@@ -7,22 +7,20 @@ import (
 	"time"
 )
 
-// waits are the longest times that rows of one phase waited.
+// waits are how long rows of one phase waited.
 type waits struct {
 	rows int
-	// hidden is how long after the commit a poll began that succeeded and still left
-	// the row out.
+	// hidden is the longest time from a commit to the start of a poll that succeeded
+	// and still left the row out.
 	hidden time.Duration
-	// polled and streamed are from the commit to the delivery, outages included.
-	polled, streamed time.Duration
+	// polled and streamed are from commits to deliveries, outages included.
+	polled, streamed []time.Duration
 }
 
 // report prints what each phase cost, and checks it against the bounds.
 func (a *audience) report() {
 	for _, p := range a.books.phases {
-		slices.Sort(p.polls)
-		a.t.Logf("figure: %s | %s; %d polls, %d failed, half within %s, 99 %% within %s, all within %s", p.name, a.hiddenIn(p, false, bound),
-			len(p.polls), p.fails, ms(at(p.polls, 0.5)), ms(at(p.polls, 0.99)), ms(at(p.polls, 1)))
+		a.t.Logf("figure: %s | %s; %d polls, %d failed, %s", p.name, a.hiddenIn(p, false, bound), len(p.polls), p.fails, spread(p.polls))
 		if a.late {
 			a.t.Logf("figure: %s: what became visible over 24 s late | %s", p.name, a.hiddenIn(p, true, vouched))
 		}
@@ -42,26 +40,28 @@ func (a *audience) hiddenIn(p *phase, late bool, limit time.Duration) string {
 			continue
 		}
 		w.rows++
-		hidden, until := longest(a.pollers, id, row.committed)
-		w.hidden, w.polled = max(w.hidden, hidden), max(w.polled, until)
-		_, until = longest(a.streamers, id, row.committed)
-		w.streamed = max(w.streamed, until)
+		for _, r := range a.pollers.of(row.user) {
+			if d, ok := r.seen[id]; ok {
+				w.hidden = max(w.hidden, d.leftOut.Sub(row.committed))
+				w.polled = append(w.polled, d.at.Sub(row.committed))
+			}
+		}
+		for _, r := range a.streamers.of(row.user) {
+			if d, ok := r.seen[id]; ok {
+				w.streamed = append(w.streamed, d.at.Sub(row.committed))
+			}
+		}
 	}
 	if w.hidden > limit+slack {
 		a.t.Errorf("%s: hidden for %s, longer than %s", p.name, w.hidden, limit)
 	}
-	return fmt.Sprintf("%d rows, hidden for at most %s, delivered within %s, on streams within %s", w.rows, ms(w.hidden), ms(w.polled), ms(w.streamed))
+	return fmt.Sprintf("%d rows, hidden for at most %s, delivered %s, on streams %s", w.rows, ms(w.hidden), spread(w.polled), spread(w.streamed))
 }
 
-// longest tells for how long after a moment an item was hidden from readers, and
-// until when they had to wait for it.
-func longest(readers []*reader, id string, committed time.Time) (hidden, until time.Duration) {
-	for _, r := range readers {
-		if d, ok := r.seen[id]; ok {
-			hidden, until = max(hidden, d.leftOut.Sub(committed)), max(until, d.at.Sub(committed))
-		}
-	}
-	return hidden, until
+// spread tells how long things took.
+func spread(all []time.Duration) string {
+	slices.Sort(all)
+	return fmt.Sprintf("half within %s, 99 %% within %s, all within %s", ms(at(all, 0.5)), ms(at(all, 0.99)), ms(at(all, 1)))
 }
 
 // at is a quantile of sorted durations.
@@ -72,4 +72,5 @@ func at(sorted []time.Duration, quantile float64) time.Duration {
 	return sorted[int(quantile*float64(len(sorted)-1))]
 }
 
-func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+// ms is a time for people; what is seen before its writer is told waits for nothing.
+func ms(d time.Duration) time.Duration { return max(d, 0).Round(time.Millisecond) }

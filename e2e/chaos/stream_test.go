@@ -3,11 +3,16 @@ package chaos
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
 )
+
+// pause is how long a reader stays away between two streams.
+const pause = 130 * time.Millisecond
 
 // shortest is how soon a stream may end by itself: 25 s, less the jitter.
 const shortest = 23 * time.Second
@@ -32,7 +37,7 @@ func (r *reader) hold(stop <-chan struct{}) {
 		case lives && time.Since(began) < shortest:
 			r.t.Errorf("a stream ended after %s: %v", time.Since(began), err)
 		}
-		time.Sleep(pace)
+		time.Sleep(pause)
 	}
 }
 
@@ -45,6 +50,11 @@ func (r *reader) stream(g *gateway, stop <-chan struct{}) (status int, err error
 	resp, err := r.get(g, "/api/stream", header)
 	if err != nil {
 		return 0, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		return resp.StatusCode, fmt.Errorf("%s: %s", resp.Status, text)
 	}
 	ended := make(chan struct{})
 	defer close(ended)

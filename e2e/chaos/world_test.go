@@ -18,7 +18,7 @@ import (
 
 const key = "the key of the app's sign-in tokens"
 
-// world is three gateways over one database, and a way to write into that.
+// world is some gateways over one database, and a way to write into that.
 type world struct {
 	postgres *servertest.Postgres
 	db       *sql.DB // the app's own: no link in between
@@ -31,6 +31,7 @@ type world struct {
 type gateway struct {
 	t        *testing.T // the world's, which outlives the test of one fault
 	address  string
+	admin    string
 	environ  []string
 	redis    *link // nil: the gateway finds its Redis without one
 	postgres *link
@@ -39,8 +40,8 @@ type gateway struct {
 }
 
 // newWorld starts everything but Redis, which is at one address, or wherever the
-// URL says.
-func newWorld(t *testing.T, redisAddress, redisURL string) *world {
+// URL says. environ is for all gateways.
+func newWorld(t *testing.T, gateways int, redisAddress, redisURL string, environ ...string) *world {
 	t.Helper()
 	w := &world{postgres: servertest.StartPostgres(t), books: newBooks()}
 	dsn := w.postgres.URL("postgres")
@@ -53,8 +54,8 @@ func newWorld(t *testing.T, redisAddress, redisURL string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.db.Close() })
-	for i := range 3 {
-		g := &gateway{t: t, address: freeAddress(t)}
+	for i := range gateways {
+		g := &gateway{t: t, address: freeAddress(t), admin: freeAddress(t)}
 		g.postgres = newLink(t, fmt.Sprintf("postgres-%d", i), net.JoinHostPort("127.0.0.1", strconv.Itoa(w.postgres.Port)))
 		url := redisURL
 		if redisAddress != "" {
@@ -62,10 +63,11 @@ func newWorld(t *testing.T, redisAddress, redisURL string) *world {
 			url = "redis://" + g.redis.address()
 		}
 		g.environ = []string{
-			"SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN_LISTEN=127.0.0.1:0", "SLUICE_AUTH_KEY=" + key, "SLUICE_LOG_LEVEL=warn",
+			"SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN_LISTEN=" + g.admin, "SLUICE_AUTH_KEY=" + key, "SLUICE_LOG_LEVEL=warn",
 			"SLUICE_STORE_DRIVER=postgres", "SLUICE_STORE_DSN=postgres://postgres@" + g.postgres.address() + "/postgres?sslmode=disable",
 			"SLUICE_REDIS_URL=" + url,
 		}
+		g.environ = append(g.environ, environ...)
 		g.start()
 		w.gateways = append(w.gateways, g)
 	}

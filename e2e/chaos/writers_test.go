@@ -24,10 +24,10 @@ type writers struct {
 	writing sync.WaitGroup
 }
 
-// startWriters starts about 20 rows a second.
-func (w *world) startWriters(users []string) *writers {
+// startWriters starts about 30 rows a second, besides single ones.
+func (w *world) startWriters(users []string, single time.Duration) *writers {
 	a := &writers{world: w, users: users, stop: make(chan struct{})}
-	a.every(100*time.Millisecond, func() { a.write(1, 0, 0) })
+	a.every(single, func() { a.write(1, 0, 0) })
 	a.every(3*time.Second, func() { a.write(20+rand.IntN(100), 0, 0) }) // more than a page in one second
 	a.every(400*time.Millisecond, a.delete)
 	for range 4 { // transactions that commit late, in another order than they began
@@ -41,20 +41,10 @@ func (w *world) startWriters(users []string) *writers {
 
 func (a *writers) every(period time.Duration, job func()) {
 	a.writing.Go(func() {
-		for a.pause(period) {
+		for wait(a.stop, period) {
 			job()
 		}
 	})
-}
-
-// pause reports false when the writers shall stop.
-func (a *writers) pause(d time.Duration) bool {
-	select {
-	case <-a.stop:
-		return false
-	case <-time.After(d):
-		return true
-	}
 }
 
 func (a *writers) finish() {
@@ -87,7 +77,7 @@ func (a *writers) try(user string, ids []string, open time.Duration, ago int) er
 	if err := insert(ctx, tx, user, ids, ago); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	a.pause(open)
+	wait(a.stop, open)
 	return tx.Commit()
 }
 

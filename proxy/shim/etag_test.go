@@ -43,3 +43,23 @@ func TestModelEntityTagsComeBack(t *testing.T) {
 		}
 	})
 }
+
+// Whatever an app's entity tag is, a browser that sends back ours asks the app for it, and
+// for nothing else.
+func FuzzMarked(f *testing.F) {
+	for _, etag := range []string{`"abc"`, `W/"abc"`, `"a, b"`, `""`, `abc`, `"a"b"`, `"sluice-`} {
+		f.Add(etag)
+	}
+	f.Fuzz(func(t *testing.T, etag string) {
+		ours := marked(etag)
+		if ours == "" {
+			return
+		}
+		for _, sent := range []string{ours, `"other", ` + ours, ours + `, W/"other"`} {
+			if got := restored([]string{sent}); len(got) != 1 || got[0] != etag {
+				t.Fatalf("%q of the app became %q, and %q of it", etag, sent, got)
+			}
+		}
+		_ = restored([]string{etag})
+	})
+}
