@@ -159,8 +159,7 @@ func open(dsn, mode string) (*sql.DB, error) {
 		return nil, fmt.Errorf("store.dsn: %w", err)
 	}
 	// To open a connection takes longer than a read.
-	db.SetMaxOpenConns(maxConns)
-	db.SetMaxIdleConns(maxConns)
+	db.SetMaxIdleConns(MaxConns)
 	db.SetConnMaxIdleTime(connIdle)
 	return db, nil
 }
