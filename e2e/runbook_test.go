@@ -23,6 +23,7 @@ import (
 // docs/migration.md, in its order, against the real program, the sample app and a
 // Redis, while browsers poll and nobody loses an item.
 func TestRunbook(t *testing.T) {
+	t.Parallel() // it mostly waits
 	m := newMigration(t)
 	m.before()
 	m.phase1()

@@ -140,6 +140,7 @@ func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn 
 				logRequest(log, rec, r, time.Since(rec.start), n)
 			}
 			if fault != nil {
+				_ = rec.FlushError()        // what the app has sent before it broke off
 				panic(http.ErrAbortHandler) // net/http cuts the connection, so that the client sees the cut
 			}
 		}()

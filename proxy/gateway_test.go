@@ -48,6 +48,7 @@ func newRig(t *testing.T, change ...func(*config.Config)) *rig {
 	c.Store.Driver, c.Store.DSN = "sqlite", config.NewSecret(path)
 	c.Auth.Key = config.NewSecret(testKey)
 	c.Cache.StalenessBound = 0 // an item is seen by the next poll
+	c.Cache.AuditRatio = 0     // audits come by chance
 	c.Limits.PollRate = 0      // tests are in a hurry
 	for _, f := range change {
 		f(&c)

@@ -90,7 +90,7 @@ func (b *batches) ask(batch []*lookupCall) {
 	})
 	for _, c := range batch {
 		if redis.HasErrorPrefix(c.answer.Err(), "NOSCRIPT") { // Redis is new, and learns it by this
-			c.answer = getScript.Run(ctx, b.client, []string{c.key}, c.fresh, garbage.Milliseconds())
+			c.answer = getScript.Eval(ctx, b.client, []string{c.key}, c.fresh, garbage.Milliseconds())
 		}
 		close(c.done)
 	}
