@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,6 +48,7 @@ type configFlag struct {
 // command line that cannot be understood. It stops at SIGINT, SIGTERM or when ctx
 // ends; a second signal kills.
 func Main(ctx context.Context, p Process) int {
+	defer runtime.KeepAlive(heapFloor())
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("sluice"),
