@@ -36,27 +36,38 @@ func (l patient) Accept() (net.Conn, error) {
 	return &patientConn{Conn: c}, nil
 }
 
+// sharedLimit is for how long further writes have the limit of one before, and so up to
+// so much less time: to set it is a fiftieth of what a poll costs.
+const sharedLimit = stalledWrite / 10
+
 // patientConn gives each write its time, unless whoever writes has set a limit.
 type patientConn struct {
 	net.Conn
 	limited atomic.Bool
+	set     atomic.Int64 // when the limit was set, in nanoseconds since 1970; 0: there is none
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {
-	if !c.limited.Load() {
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(stalledWrite)) // of a connection that is closed the write tells
+	if now := time.Now(); !c.limited.Load() && now.UnixNano()-c.set.Load() >= int64(sharedLimit) {
+		c.set.Store(now.UnixNano())
+		_ = c.Conn.SetWriteDeadline(now.Add(stalledWrite)) // of a connection that is closed the write tells
 	}
 	return c.Conn.Write(b)
 }
 
 func (c *patientConn) SetWriteDeadline(t time.Time) error {
-	c.limited.Store(!t.IsZero())
+	c.limitedBy(t)
 	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *patientConn) SetDeadline(t time.Time) error {
-	c.limited.Store(!t.IsZero())
+	c.limitedBy(t)
 	return c.Conn.SetDeadline(t)
+}
+
+func (c *patientConn) limitedBy(t time.Time) {
+	c.limited.Store(!t.IsZero())
+	c.set.Store(0)
 }
 
 // upload is a request's body: each read has its time, and what went wrong is remembered,
