@@ -27,6 +27,7 @@ func TestPassThrough(t *testing.T) {
 			contender("Sluice", "as it comes", a.serve(t, "SLUICE_UPSTREAM_URL="+backend.url)),
 			contender("nginx", "one worker, 64 kept connections", nginx(t, backend)),
 		),
-		Rows: []lab.Row{{Work: "Pass-through", Figure: lab.Rate, Of: "Sluice", Against: "ReverseProxy", AtLeast: 0.95}},
+		Rows: []lab.Row{{Work: "Pass-through", Figure: lab.Rate, Of: "Sluice", Against: "ReverseProxy", AtLeast: 0.95,
+			Why: "a log line for each request, the record below it, and a limit for each write"}},
 	})
 }
