@@ -11,20 +11,30 @@ import (
 	"sluice/internal/servertest"
 )
 
-// vitals are what a gateway's process holds, by its own metrics.
-type vitals struct{ goroutines, files, memory int } // memory: resident bytes
+// vitals are what a gateway's process holds, by its own metrics: memory in bytes, resident
+// and, besides garbage, live.
+type vitals struct{ goroutines, files, memory, live int }
 
 // vitals asks the admin listener.
 func (g *gateway) vitals(t *testing.T) vitals {
 	t.Helper()
+	resp, err := http.Get("http://" + g.admin + "/debug/pprof/heap?gc=1") // has the garbage collected
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
 	text := g.metrics(t)
 	return vitals{
 		int(value(t, text, "go_goroutines")), int(value(t, text, "process_open_fds")), int(value(t, text, "process_resident_memory_bytes")),
+		int(value(t, text, "go_memstats_heap_alloc_bytes")),
 	}
 }
 
 func (v vitals) String() string {
-	return fmt.Sprintf("%d MB resident, %d goroutines, %d open files", v.memory>>20, v.goroutines, v.files)
+	return fmt.Sprintf("%d MB resident, %d MB live, %d goroutines, %d open files", v.memory>>20, v.live>>20, v.goroutines, v.files)
 }
 
 // spare is how much more than at the start may be left when everybody has gone: pools of
