@@ -22,9 +22,11 @@ const preflightFor = 10 * time.Minute
 
 // shared says of a request for a route of ours which pages may read the answer, once that
 // is ours: the app speaks for itself.
-func (g *Gateway) shared(c *gin.Context) {
+func (g *Gateway) shared(c *gin.Context) { g.shareWith(below(c), c.Request) }
+
+func (g *Gateway) shareWith(rec *recorder, r *http.Request) {
 	if origins := g.live.Load().CORS.Origins; len(origins) > 0 {
-		below(c).ours = func(h http.Header) { share(h, c.Request, origins) }
+		rec.ours = func(h http.Header) { share(h, r, origins) }
 	}
 }
 

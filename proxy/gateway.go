@@ -159,28 +159,10 @@ func (g *Gateway) Close() error {
 	return errors.Join(errs...)
 }
 
-// identify returns whose request it is. If it says false, the request has been
-// answered: by the app, as on day one, or with 401 where there is no flag file or
-// our own client asks; with 503 if it cannot be told now.
-func (g *Gateway) identify(c *gin.Context) (auth.Identity, bool) {
-	id, err := g.auth.Authenticate(c.Request)
-	return id, g.settle(c, id, err)
-}
-
-// settle does with a request what identify says, once it is known whose it is.
-func (g *Gateway) settle(c *gin.Context, id auth.Identity, err error) bool {
-	rec := below(c)
-	switch {
-	case err == nil:
-		rec.user = id.User
-		return true
-	case g.flags.Named() && clientOf(c.Request) == "native":
-		rec.err = err
-		g.pass(c)
-	default:
-		g.refuse(rec, err)
-	}
-	return false
+// isApps tells whether a request without a user is the app's business, as on day one: not
+// where there is no flag file, or our own client asks.
+func (g *Gateway) isApps(r *http.Request) bool {
+	return g.flags.Named() && clientOf(r) == "native"
 }
 
 // refuse answers a request that has no user.

@@ -58,7 +58,7 @@ func newRig(t *testing.T, change ...func(*config.Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.gateway, r.logs, r.public = g, logs, httptest.NewServer(g.Handler())
+	r.gateway, r.logs, r.public = g, logs, newServer(g)
 	t.Cleanup(func() {
 		g.bridge.Drain()
 		r.public.Close()
@@ -68,6 +68,15 @@ func newRig(t *testing.T, change ...func(*config.Config)) *rig {
 		}
 	})
 	return r
+}
+
+// newServer serves as the program does.
+func newServer(g *Gateway) *httptest.Server {
+	s := httptest.NewUnstartedServer(g.Handler())
+	polls := g.onFastPath(s.Listener)
+	s.Listener, s.Config.ConnState = polls, polls.ConnState
+	s.Start()
+	return s
 }
 
 func createAppTables(t testing.TB, path string) *sql.DB {

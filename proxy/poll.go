@@ -27,51 +27,64 @@ var emptyAnswer = []byte(`{"notifications":[]}`)
 // poll serves GET /api/notifications for users who poll and for our own client;
 // the app answers everybody else.
 func (g *Gateway) poll(c *gin.Context) {
-	rec, client := below(c), clientOf(c.Request)
-	id, ok := g.identify(c)
-	if !ok {
-		return
-	}
-	transport := g.flags.Transport(c.Request.Context(), id.User)
-	if transport != rollout.Poll && client == "native" {
+	if !g.ownPoll(below(c), c.Request) {
 		g.pass(c)
-		return
 	}
-	result, page := g.answerPoll(c, rec, id.Caller, transport)
+}
+
+// ownPoll answers a poll, and reports false for one that is the app's: never of our client.
+func (g *Gateway) ownPoll(rec *recorder, r *http.Request) bool {
+	client := clientOf(r)
+	id, err := g.auth.Authenticate(r)
+	if err != nil {
+		rec.err = err
+		if g.isApps(r) {
+			return false
+		}
+		g.refuse(rec, err)
+		return true
+	}
+	rec.user = id.User
+	transport := g.flags.Transport(r.Context(), id.User)
+	if transport != rollout.Poll && client == "native" {
+		return false
+	}
+	result, page := g.answerPoll(rec, r, id.Caller, transport)
 	now := time.Now()
 	took := now.Sub(rec.start)
-	g.polled(id.User, client, page, g.elapsedOf(c.Request), now)
+	g.polled(id.User, client, page, g.elapsedOf(r), now)
 	rec.outcome = "poll: " + result
 	g.metrics.polls.WithLabelValues(client, result).Inc()
 	g.metrics.pollDuration.WithLabelValues(client).Observe(took.Seconds())
 	g.tuning.window.Polled(now, took)
+	return true
 }
 
 // answerPoll returns the poll's result as metrics name it, and the items that were
 // sent.
-func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, transport rollout.Transport) (string, backend.Page) {
-	h := c.Writer.Header()
+func (g *Gateway) answerPoll(rec *recorder, r *http.Request, who backend.Caller, transport rollout.Transport) (string, backend.Page) {
+	h := rec.Header()
 	h["Sluice-Transport"] = transportHeader[transport] // whoever is taken back goes, though polls fail
 	if wait := g.limits.polls.take(who.User, rec.start); wait > 0 {
 		rec.routine = true
-		throttle(c.Writer, wait)
+		throttle(rec, wait)
 		return "throttled", backend.Page{}
 	}
-	q, err := parseQuery(c.Request.URL.RawQuery, limitsOf(g.live.Load().Poll))
+	q, err := parseQuery(r.URL.RawQuery, limitsOf(g.live.Load().Poll))
 	if err != nil {
 		rec.err = err
-		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
+		writeProblem(rec, http.StatusUnprocessableEntity, err.Error())
 		return "refused", backend.Page{}
 	}
-	page, err := g.readPoll(c.Request, who, q)
+	page, err := g.readPoll(r, who, q)
 	if errors.Is(err, errTooMany) {
 		rec.routine = true
-		g.shed(c.Writer)
+		g.shed(rec)
 		return "error", backend.Page{}
 	}
 	if err != nil {
 		rec.err = err
-		if status := writeFault(c.Writer, err, g.pacing.retryAfter()); status < http.StatusInternalServerError {
+		if status := writeFault(rec, err, g.pacing.retryAfter()); status < http.StatusInternalServerError {
 			return "refused", backend.Page{}
 		}
 		return "error", backend.Page{}
@@ -79,7 +92,7 @@ func (g *Gateway) answerPoll(c *gin.Context, rec *recorder, who backend.Caller, 
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
 	h["X-Poll-Interval"] = g.pacing.advice().header
-	result := g.writePage(c, q.Query, page)
+	result := g.writePage(rec, q.Query, page)
 	if result == "error" || q.Before != "" { // pages of the past are nobody's news
 		page.Items = nil
 	}
@@ -104,14 +117,14 @@ func (g *Gateway) readPoll(r *http.Request, who backend.Caller, q pollQuery) (ba
 	return g.source.Read(r.Context(), who, q.Query)
 }
 
-func (g *Gateway) writePage(c *gin.Context, q backend.Query, p backend.Page) string {
+func (g *Gateway) writePage(rec *recorder, q backend.Query, p backend.Page) string {
 	cursor := p.Place
 	if len(p.Items) == 0 && cursor == q.After {
 		cursor = "" // an empty page carries a cursor only if it changed
 	}
 	if len(p.Items) == 0 && cursor == "" && !p.Reset {
-		below(c).routine = true
-		_, _ = c.Writer.Write(emptyAnswer)
+		rec.routine = true
+		_, _ = rec.Write(emptyAnswer)
 		return "empty"
 	}
 	items := slices.Clone(p.Items) // the page may be shared with other polls
@@ -121,11 +134,11 @@ func (g *Gateway) writePage(c *gin.Context, q backend.Query, p backend.Page) str
 	}
 	body, err := json.Marshal(answer{items, cursor, p.More, p.Reset})
 	if err != nil {
-		below(c).err = err
-		writeProblem(c.Writer, http.StatusInternalServerError, "the notifications could not be written")
+		rec.err = err
+		writeProblem(rec, http.StatusInternalServerError, "the notifications could not be written")
 		return "error"
 	}
-	_, _ = c.Writer.Write(body)
+	_, _ = rec.Write(body)
 	g.metrics.delivered.WithLabelValues("poll").Add(float64(len(items)))
 	switch {
 	case p.Reset:

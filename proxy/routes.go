@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net"
 	"net/http"
 	_ "net/http/pprof" //nolint:gosec // on the default mux, which is served here only
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"sluice/client"
 	"sluice/compat"
+	"sluice/proxy/fastpath"
 	"sluice/rollout"
 )
 
@@ -21,7 +23,7 @@ import (
 func (g *Gateway) Handler() http.Handler {
 	r := newRouter()
 	for path, answer := range map[string]gin.HandlerFunc{
-		"/api/notifications":      g.poll,
+		pollPath:                  g.poll,
 		"/api/stream":             g.stream,
 		"/_sluice/config":         g.clientConfig,
 		"/_sluice/client.js":      serveScript(client.Script()),
@@ -31,7 +33,24 @@ func (g *Gateway) Handler() http.Handler {
 		r.OPTIONS(path, g.shared, g.preflight)
 	}
 	r.NoRoute(g.page)
-	return recording(r, g.log, &g.draining, func() int { return g.live.Load().Log.PollRatio })
+	return g.recording(r)
+}
+
+const pollPath = "/api/notifications"
+
+// onFastPath has a listener's connections answer the polls of our own client, which are
+// never the app's.
+func (g *Gateway) onFastPath(l net.Listener) *fastpath.Listener {
+	polls := g.recording(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rec := w.(*recorder) //nolint:forcetypeassert // recording's own
+		g.shareWith(rec, r)
+		g.ownPoll(rec, r)
+	}))
+	return fastpath.NewListener(l, fastpath.Route{Path: pollPath, Field: "Sluice-Client", Handler: polls, Idle: idleTimeout})
+}
+
+func (g *Gateway) recording(next http.Handler) http.Handler {
+	return recording(next, g.log, &g.draining, func() int { return g.live.Load().Log.PollRatio })
 }
 
 // AdminHandler is the operator's listener. What changes something there needs the token,

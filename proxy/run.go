@@ -50,12 +50,15 @@ func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) 
 	// Nothing there takes long to send, so that a whole request has a limit.
 	admin := &http.Server{Handler: g.AdminHandler(), ReadHeaderTimeout: slowHeader, ReadTimeout: silentBody, IdleTimeout: idleTimeout, ErrorLog: errorLog}
 
+	polls := g.onFastPath(patient{netutil.LimitListener(l.public, g.config.Limits.Connections)})
+	public.ConnState = polls.ConnState
+
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan struct{})
 	go func() { defer close(watched); g.watch(watching) }()
 	failed := make(chan error, 2)
 	go func() {
-		failed <- g.accept(public, patient{netutil.LimitListener(l.public, g.config.Limits.Connections)})
+		failed <- g.accept(public, polls)
 	}()
 	go func() { failed <- admin.Serve(patient{l.admin}) }()
 	g.log.Info("serving", zap.Stringer("listen", l.public.Addr()), zap.Stringer("admin", l.admin.Addr()), zap.Bool("tls", g.certificate.Load() != nil))
@@ -63,7 +66,7 @@ func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) 
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		err = g.drain(public)
+		err = g.drain(polls.Shutdown(public))
 	}
 	stop()
 	<-watched
@@ -73,7 +76,7 @@ func (g *Gateway) serve(ctx context.Context, l listeners, handler http.Handler) 
 // drain stops the public listener. First readiness fails and everything is still
 // served, so that the load balancer can look away; then streams end at an event
 // boundary and open requests finish. What is left at the deadline is cut off.
-func (g *Gateway) drain(public *http.Server) error {
+func (g *Gateway) drain(shutdown func(context.Context) error) error {
 	g.draining.Store(true)
 	deadline := time.Now().Add(g.config.Drain.Deadline)
 	g.shadow.Close()
@@ -83,7 +86,7 @@ func (g *Gateway) drain(public *http.Server) error {
 	streams := g.bridge.Drain()
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	err := public.Shutdown(ctx)
+	err := shutdown(ctx)
 	g.log.Info("drained", zap.Int("streams_ended", streams), zap.Bool("cut_off", err != nil))
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil // the deadline is there to be kept: what it cut off is logged, and no failure

@@ -81,7 +81,7 @@ func TestWhatTheShadowReads(t *testing.T) {
 // A gateway that ends compares nothing any more: streams are about to be cut.
 func TestTheShadowEndsFirst(t *testing.T) {
 	for name, end := range map[string]func(*Gateway) error{
-		"it drains": func(g *Gateway) error { return g.drain(&http.Server{}) },
+		"it drains": func(g *Gateway) error { return g.drain((&http.Server{}).Shutdown) },
 		"it closes": (*Gateway).Close,
 	} {
 		g := newRig(t, func(c *config.Config) { c.Drain.Grace = 0 }).gateway

@@ -84,15 +84,16 @@ func (g *Gateway) canRead(r *http.Request, id auth.Identity) bool {
 	return err == nil
 }
 
-// identifyReader is identify for a stream, which is held open while it cannot be
-// told whose it is: unless the app may know, and can have it.
+// identifyReader returns whose stream it is. If it says false, the request has been
+// answered: by the app, with 401, or with 503 if it cannot be told now. A stream is held
+// open while it cannot be told: unless the app may know, and can have it.
 func (g *Gateway) identifyReader(c *gin.Context) (auth.Identity, bool) {
+	rec := below(c)
 	id, err := g.auth.Authenticate(c.Request)
 	hold := errors.Is(err, auth.ErrUnavailable) && !g.flags.Named() || errors.Is(err, auth.ErrSilent)
 	if !hold {
 		return id, g.settle(c, id, err)
 	}
-	rec := below(c)
 	rec.err, rec.outcome = err, "stream: held"
 	held := g.bridge.Hold(rec, c.Request, func(ctx context.Context) bool {
 		id, err = g.auth.Authenticate(c.Request.WithContext(ctx))
@@ -103,6 +104,21 @@ func (g *Gateway) identifyReader(c *gin.Context) (auth.Identity, bool) {
 	}
 	rec.user, rec.err = id.User, nil
 	return id, true
+}
+
+// settle does with a request what identifyReader says, once it is known whose it is.
+func (g *Gateway) settle(c *gin.Context, id auth.Identity, err error) bool {
+	rec := below(c)
+	rec.user, rec.err = id.User, err
+	switch {
+	case err == nil:
+		return true
+	case g.isApps(c.Request):
+		g.pass(c)
+	default:
+		g.refuse(rec, err)
+	}
+	return false
 }
 
 // readAlong lets the bridge see the app's own stream go by, and the shadow that of a
