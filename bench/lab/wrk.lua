@@ -9,7 +9,7 @@ function init(args)
 	expected, wrong, example = args[2], 0, ""
 	for line in io.lines(args[1]) do
 		local target, cookie = line:match("^(%S+) (.+)$")
-		requests[#requests + 1] = wrk.format("GET", target, { Cookie = cookie })
+		requests[#requests + 1] = wrk.format("GET", target, { Cookie = cookie, ["Sluice-Client"] = "1.0.0", ["Sluice-Elapsed"] = "5" })
 	end
 end
 
