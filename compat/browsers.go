@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/bounded"
 )
 
 // Browsers keeps what is remembered of browsers. Losing it loses no
@@ -34,28 +34,21 @@ const (
 
 // Memory keeps browsers in this process.
 type Memory struct {
-	mu    sync.Mutex
-	known *lru.Cache[string, []byte]
+	known *bounded.Map[string, []byte]
 }
 
-// NewMemory keeps the browsers seen last.
-func NewMemory() *Memory {
-	known, err := lru.New[string, []byte](browsersKept)
-	if err != nil {
-		panic(err) // only a size below 1 is refused
-	}
-	return &Memory{known: known}
-}
+// NewMemory keeps the browsers seen of late.
+func NewMemory() *Memory { return &Memory{bounded.New[string, []byte](browsersKept)} }
 
 // Update implements Browsers.
-func (m *Memory) Update(_ context.Context, browser string, change func(*Browser)) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	stored, _ := m.known.Get(browser)
-	next, err := changed(stored, change)
-	if err == nil && !bytes.Equal(next, stored) {
-		m.known.Add(browser, next)
-	}
+func (m *Memory) Update(_ context.Context, browser string, change func(*Browser)) (err error) {
+	m.known.Change(browser, func(stored []byte, _ bool) []byte {
+		next, failed := changed(stored, change)
+		if err = failed; err != nil {
+			return stored
+		}
+		return next
+	})
 	return err
 }
 

@@ -8,52 +8,47 @@ import (
 	"sync/atomic"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
-
+	"sluice/internal/bounded"
 	"sluice/proxy/config"
 )
 
-// limitedUsers is how many users' buckets are kept, about 250 bytes each: of those
-// whom a gateway of a few cores can serve at the usual interval. Who is forgotten has a
-// full one, so more users at a time than this are limited less.
-const limitedUsers = 1 << 18
+// limitedUsers is how many users' buckets are kept, about 100 bytes each. Who is
+// forgotten has a full one, so more users at a time than this are limited less.
+const limitedUsers = 1 << 20
 
-// buckets are one token bucket a user (a leaky bucket as a meter, ITU-T I.371): it
-// holds burst tokens and gets so many a second.
+// buckets are one bucket a user, by the generic cell rate algorithm (ITU-T I.371): of a
+// user is kept when the next thing is due that comes at the rate itself, in nanoseconds
+// since 1970. Up to burst things may come before they are due.
 type buckets struct {
-	rate  rate.Limit
-	burst int
-	users *lru.Cache[string, *rate.Limiter]
+	every time.Duration // 0: no limit
+	burst time.Duration // how much too early a thing may be
+	due   *bounded.Map[string, int64]
 }
 
 // newBuckets limits each user to so many things a second, and burst at once. 0 a
 // second means no limit.
 func newBuckets(perSecond float64, burst int) *buckets {
-	users, err := lru.New[string, *rate.Limiter](limitedUsers)
-	if err != nil {
-		panic(err) // only a size below 1 is refused
+	b := &buckets{due: bounded.New[string, int64](limitedUsers)}
+	if perSecond > 0 {
+		b.every = time.Duration(float64(time.Second) / perSecond)
+		b.burst = time.Duration(burst-1) * b.every
 	}
-	return &buckets{rate.Limit(perSecond), burst, users}
+	return b
 }
 
-// take takes a token of the user's, or tells when there is one again.
+// take lets one more thing of the user's through, or tells when one will be.
 func (b *buckets) take(user string, now time.Time) (wait time.Duration) {
-	if b.rate == 0 {
+	if b.every == 0 {
 		return 0
 	}
-	l, ok := b.users.Get(user)
-	if !ok {
-		l = rate.NewLimiter(b.rate, b.burst)
-		if before, ok, _ := b.users.PeekOrAdd(user, l); ok {
-			l = before
+	at := now.UnixNano()
+	b.due.Change(user, func(due int64, _ bool) int64 {
+		if wait = time.Duration(due-at) - b.burst; wait > 0 {
+			return due
 		}
-	}
-	r := l.ReserveN(now, 1)
-	if wait = r.DelayFrom(now); wait > 0 {
-		r.CancelAt(now)
-	}
-	return wait
+		return max(due, at) + int64(b.every)
+	})
+	return max(wait, 0)
 }
 
 // load limits what is under way at a time. What is over it is turned away at once,

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -33,16 +35,35 @@ func TestAWarmEmptyPollAllocatesLittle(t *testing.T) {
 	}
 }
 
+// The same for users at random, so that nothing of them is in the processor's caches when
+// there are many.
+func BenchmarkWarmEmptyPollOfOneOf(b *testing.B) {
+	for _, users := range []int{1000, 100_000} {
+		b.Run(strconv.Itoa(users), func(b *testing.B) {
+			poll := warmPolls(b, users)
+			for i := 0; b.Loop(); i++ {
+				poll(i * 7919 % users)
+			}
+		})
+	}
+}
+
 // warmPoll polls for a user whose place is known.
 func warmPoll(tb testing.TB) func() {
+	poll := warmPolls(tb, 1)
+	return func() { poll(0) }
+}
+
+// warmPolls polls for one of several users.
+func warmPolls(tb testing.TB, users int) func(user int) {
 	tb.Helper()
-	h := quietGateway(tb)
+	h, cookies := quietGateway(tb), make([][]string, users)
 	r := httptest.NewRequest(http.MethodGet, "/api/notifications?after_id=0", nil)
-	r.AddCookie(&http.Cookie{Name: "access_token", Value: tokenFor(tb, "alice")})
 	r.Header.Set("Sluice-Client", "0.1.0")
 	r.Header.Set("Sluice-Elapsed", "5")
 	w := &sink{header: http.Header{}}
-	poll := func() {
+	poll := func(user int) {
+		r.Header["Cookie"] = cookies[user]
 		clear(w.header)
 		w.status, w.n = 0, 0
 		h.ServeHTTP(w, r)
@@ -50,7 +71,10 @@ func warmPoll(tb testing.TB) func() {
 			tb.Fatal(w.status, w.n)
 		}
 	}
-	poll()
+	for i := range users {
+		cookies[i] = []string{"access_token=" + tokenFor(tb, fmt.Sprintf("%08d-0000-4000-8000-000000000000", i))}
+		poll(i)
+	}
 	return poll
 }
 

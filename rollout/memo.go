@@ -1,16 +1,15 @@
 package rollout
 
-import lru "github.com/hashicorp/golang-lru/v2"
+import "sluice/internal/bounded"
 
-// remembered is how many answers are kept, about 150 bytes each: for the users whom a
-// gateway of a few cores can serve at the usual interval.
-const remembered = 1 << 18
+// remembered is how many answers are kept, about 150 bytes each.
+const remembered = 1 << 20
 
 // memo keeps what users were answered for as long as the flag file and the heading stay
 // as they are. The SDK's way to an answer takes ten times as long as ours below it
 // (BenchmarkTransport, BenchmarkEvaluate), and longer than the rest of a poll from memory.
 type memo struct {
-	kept *lru.Cache[question, kept]
+	kept *bounded.Map[question, kept]
 }
 
 type question struct {
@@ -26,13 +25,7 @@ type kept struct {
 	version uint64 // of file and heading, from before they were asked
 }
 
-func newMemo() *memo {
-	c, err := lru.New[question, kept](remembered)
-	if err != nil {
-		panic(err) // only a size below 1 is refused
-	}
-	return &memo{c}
-}
+func newMemo() *memo { return &memo{bounded.New[question, kept](remembered)} }
 
 func (m *memo) get(flag *definition, user string, version uint64) (answer, bool) {
 	k, ok := m.kept.Get(question{flag, user})
@@ -40,5 +33,5 @@ func (m *memo) get(flag *definition, user string, version uint64) (answer, bool)
 }
 
 func (m *memo) put(flag *definition, user string, version uint64, a answer) {
-	m.kept.Add(question{flag, user}, kept{a, version})
+	m.kept.Put(question{flag, user}, kept{a, version})
 }

@@ -2,29 +2,17 @@ package latest
 
 import (
 	"context"
-	"hash/maphash"
 	"math/rand/v2"
-	"sync"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-
 	"sluice/backend"
+	"sluice/internal/bounded"
 )
 
-// shards spreads users over locks.
-const shards = 64
-
-// Memory is a Cache in this process. It keeps the most recently active users.
+// Memory is a Cache in this process. It keeps the users who were active of late.
 type Memory struct {
-	start  time.Time // reads on the monotonic clock count from here
-	seed   maphash.Seed
-	shards [shards]shard
-}
-
-type shard struct {
-	mu    sync.Mutex
-	users *simplelru.LRU[string, entry]
+	start time.Time // reads on the monotonic clock count from here
+	users *bounded.Map[string, entry]
 }
 
 // entry is what is kept of a user; at is 0 until a read has been stored.
@@ -36,34 +24,23 @@ type entry struct {
 
 // NewMemory keeps about so many users.
 func NewMemory(users int) *Memory {
-	m := &Memory{start: time.Now(), seed: maphash.MakeSeed()}
-	for i := range m.shards {
-		lru, err := simplelru.NewLRU[string, entry](max(1, users/shards), nil)
-		if err != nil {
-			panic(err) // only a size below 1 is refused
-		}
-		m.shards[i].users = lru
-	}
-	return m
+	return &Memory{time.Now(), bounded.New[string, entry](users)}
 }
 
 // now is in microseconds since just before the start, so that 0 means never.
 func (m *Memory) now() int64 { return time.Since(m.start).Microseconds() + 1 }
 
-func (m *Memory) shard(user string) *shard {
-	return &m.shards[maphash.String(m.seed, user)%shards]
-}
-
 // Get implements Cache.
 func (m *Memory) Get(_ context.Context, user string) Lookup {
 	now := m.now()
-	s := m.shard(user)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, ok := s.users.Get(user)
+	e, ok := m.users.Get(user)
 	if !ok {
-		e = entry{nonce: rand.Uint64()}
-		s.users.Add(user, e)
+		m.users.Change(user, func(kept entry, known bool) entry {
+			if e = kept; !known {
+				e.nonce = rand.Uint64()
+			}
+			return e
+		})
 	}
 	l := Lookup{Result: Absent, Ticket: Ticket{e.nonce, now}}
 	if e.at != 0 {
@@ -72,23 +49,20 @@ func (m *Memory) Get(_ context.Context, user string) Lookup {
 	return l
 }
 
-// Put implements Cache.
+// Put implements Cache. Of a user who was forgotten meanwhile nothing is kept.
 func (m *Memory) Put(_ context.Context, user string, t Ticket, l backend.Latest) {
-	s := m.shard(user)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e, ok := s.users.Peek(user); ok && e.nonce == t.nonce && t.at >= e.at {
-		s.users.Add(user, entry{t.nonce, t.at, l})
-	}
+	m.users.ChangeKnown(user, func(kept entry) entry {
+		if kept.nonce == t.nonce && t.at >= kept.at {
+			return entry{t.nonce, t.at, l}
+		}
+		return kept
+	})
 }
 
 // Forget implements Cache.
 func (m *Memory) Forget(_ context.Context, users ...string) bool {
 	for _, user := range users {
-		s := m.shard(user)
-		s.mu.Lock()
-		s.users.Remove(user)
-		s.mu.Unlock()
+		m.users.Remove(user)
 	}
 	return true
 }

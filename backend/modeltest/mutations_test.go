@@ -17,7 +17,7 @@ var mutations = []struct {
 	rule, model, file, old, new string
 }{
 	{"fence in process: a read from before a change is not stored", "Commits", "latest/memory.go",
-		`ok && e.nonce == t.nonce && t.at >= e.at`, `!ok || t.at >= e.at`},
+		`kept.nonce == t.nonce && t.at >= kept.at`, `t.at >= kept.at`},
 	{"fence in Redis: a read from before a change is not stored", "ServersSQLite", "latest/put.lua",
 		`if redis.call('GETRANGE', KEYS[1], 0, 7) == ARGV[1] then`, `do`},
 	{"fence between polls: a poll after a change joins no read from before it", "Rows", "latest/reader.go",

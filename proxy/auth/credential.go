@@ -8,18 +8,16 @@ import (
 	"time"
 	"unicode/utf8"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"sluice/backend"
+	"sluice/internal/bounded"
 )
 
 const (
 	// maxToken is the longest credential that is looked at, in bytes; browsers keep no
 	// cookie over 4,096.
 	maxToken = 8192
-	// remembered is how many verdicts are kept, about 250 bytes each: for the users
-	// whom a gateway of a few cores can serve at the usual interval.
-	remembered = 1 << 18
+	// remembered is how many verdicts are kept, about 150 bytes each.
+	remembered = 1 << 20
 )
 
 // credential finds what a request proves itself by where the app looks for it: the
@@ -40,26 +38,21 @@ func credential(r *http.Request, cookie string) (backend.Caller, error) {
 	return c, nil
 }
 
-// verdict is what was found out about a credential.
+// verdict is what was found out about a credential. Times are in microseconds since 1970:
+// there may be a million verdicts.
 type verdict struct {
 	user    string
 	err     error // why it has no user
-	expires time.Time
-	until   time.Time // how long this is believed
+	expires int64
+	until   int64 // how long this is believed
 }
 
 // verdicts are kept by the hash of the credential: a dump of memory shows none.
 type verdicts struct {
-	kept *lru.Cache[[sha256.Size]byte, verdict]
+	kept *bounded.Map[[sha256.Size]byte, verdict]
 }
 
-func newVerdicts() verdicts {
-	kept, err := lru.New[[sha256.Size]byte, verdict](remembered)
-	if err != nil {
-		panic(err) // only a size below 1 is refused
-	}
-	return verdicts{kept}
-}
+func newVerdicts() verdicts { return verdicts{bounded.New[[sha256.Size]byte, verdict](remembered)} }
 
 func hashOf(c backend.Caller) [sha256.Size]byte {
 	var room [512]byte // on the stack, for most tokens
@@ -69,11 +62,11 @@ func hashOf(c backend.Caller) [sha256.Size]byte {
 // get returns a verdict that still counts; one that does not is dropped.
 func (v verdicts) get(hash [sha256.Size]byte) (verdict, bool) {
 	found, ok := v.kept.Get(hash)
-	if ok && !time.Now().Before(found.until) {
+	if ok && time.Now().UnixMicro() >= found.until {
 		v.kept.Remove(hash)
 		return verdict{}, false
 	}
 	return found, ok
 }
 
-func (v verdicts) add(hash [sha256.Size]byte, found verdict) { v.kept.Add(hash, found) }
+func (v verdicts) add(hash [sha256.Size]byte, found verdict) { v.kept.Put(hash, found) }

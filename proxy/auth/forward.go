@@ -88,12 +88,12 @@ func (f *Forward) share(ctx context.Context, c backend.Caller) (verdict, error) 
 	answer := f.asking.DoChan(string(hash[:]), func() (any, error) {
 		asked := time.Now()
 		user, err := f.ask(context.WithoutCancel(ctx), c)
-		found := verdict{user: user, err: err, until: asked.Add(forwardedFor)}
+		found := verdict{user: user, err: err, until: asked.Add(forwardedFor).UnixMicro()}
 		switch {
 		case errors.Is(err, ErrUnavailable):
 			return found, err
 		case err != nil:
-			found.until = asked.Add(refusedFor)
+			found.until = asked.Add(refusedFor).UnixMicro()
 		}
 		f.told.add(hash, found)
 		return found, nil

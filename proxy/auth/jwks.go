@@ -137,15 +137,15 @@ func (j *JWKS) key(t *jwt.Token) (any, error) {
 
 func keysClient() *http.Client {
 	return &http.Client{
-		Transport:     bounded{&http.Transport{IdleConnTimeout: time.Minute}},
+		Transport:     limited{&http.Transport{IdleConnTimeout: time.Minute}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// bounded cuts bodies off, so that a broken server fills no memory.
-type bounded struct{ next http.RoundTripper }
+// limited cuts bodies off, so that a broken server fills no memory.
+type limited struct{ next http.RoundTripper }
 
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.next.RoundTrip(r)
 	if err == nil {
 		resp.Body = struct {

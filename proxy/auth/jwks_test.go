@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
@@ -213,6 +214,17 @@ func TestANewKeyIsFound(t *testing.T) {
 	}
 	if n := p.requests() - before; n > 1 {
 		t.Errorf("ten invented key ids had the keys read %d times", n)
+	}
+}
+
+// What a published key has verified counts for a minute, since the key may be taken back.
+func TestPublishedKeysAreAskedAgain(t *testing.T) {
+	r := rsaKey(t)
+	v := publish(t, published(t, r.Public(), "r", "")).verifier(t, asymmetric...)
+	before := time.Now()
+	found, err := v.verify(signAs(t, jwt.SigningMethodRS256, r, "r", "alice"), v.keys.Load())
+	if until := time.UnixMicro(found.until); err != nil || until.Before(before.Add(verifiedFor-time.Millisecond)) || until.After(time.Now().Add(verifiedFor)) || found.expires <= found.until {
+		t.Errorf("%+v %v", found, err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// verifiedFor is how long a token's verification counts: its key may be taken from
-// the published ones.
+// verifiedFor is how long the verification of a token by a published key counts, since
+// the key may be taken back. What a secret has verified is forgotten with the secret.
 const verifiedFor = time.Minute
 
 // JWTOptions say what a good token is.
@@ -86,12 +86,12 @@ func (v *JWT) Authenticate(r *http.Request) (Identity, error) {
 		keys.verified.add(hash, found)
 	}
 	c.User = found.user
-	return Identity{c, found.expires}, nil
+	return Identity{c, time.UnixMicro(found.expires)}, nil
 }
 
-func (v *JWT) verify(token string, keys *keyring) (verdict, error) {
+func (v *JWT) verify(text string, keys *keyring) (verdict, error) {
 	claims := jwt.MapClaims{}
-	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) { return v.keyOf(t, keys) })
+	token, err := v.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) { return v.keyOf(t, keys) })
 	if err != nil {
 		return verdict{}, err
 	}
@@ -103,17 +103,22 @@ func (v *JWT) verify(token string, keys *keyring) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	until := time.Now().Add(verifiedFor)
-	if expires.Before(until) {
-		until = expires.Time
+	until := expires.Time
+	if again := time.Now().Add(verifiedFor); again.Before(until) && !bySecret(token) {
+		until = again
 	}
-	return verdict{user: user, expires: expires.Time, until: until}, nil
+	return verdict{user: user, expires: expires.UnixMicro(), until: until.UnixMicro()}, nil
+}
+
+func bySecret(t *jwt.Token) bool {
+	_, ok := t.Method.(*jwt.SigningMethodHMAC)
+	return ok
 }
 
 // keyOf finds the keys for a token by the kind of its algorithm, so that a public
 // key is never taken for a secret (RFC 8725, section 3.1).
 func (v *JWT) keyOf(t *jwt.Token, keys *keyring) (any, error) {
-	if _, secret := t.Method.(*jwt.SigningMethodHMAC); secret {
+	if bySecret(t) {
 		if len(keys.secrets.Keys) == 0 {
 			return nil, errors.New("there is no key for " + t.Method.Alg())
 		}

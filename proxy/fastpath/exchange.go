@@ -16,7 +16,6 @@ import (
 type exchange struct {
 	request http.Request
 	url     url.URL
-	values  [mostFields]string
 
 	*response
 }

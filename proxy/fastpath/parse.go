@@ -27,27 +27,31 @@ func (r *Route) parse(b []byte) *exchange {
 	if path != r.Path || asked && query == "" {
 		return nil
 	}
+	lines := strings.Count(fields, "\n")
+	if lines > mostFields {
+		return nil
+	}
 	x := &exchange{}
 	x.url.Path, x.url.RawQuery = path, query
 	x.request = http.Request{
 		Method: http.MethodGet, URL: &x.url, RequestURI: target, Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: make(http.Header, strings.Count(fields, "\n")),
+		Header: make(http.Header, lines),
 	}
-	if !x.readFields(fields) || x.request.Host == "" || len(x.request.Header[r.Field]) == 0 {
+	if !x.readFields(fields, make([]string, lines)) || x.request.Host == "" || len(x.request.Header[r.Field]) == 0 {
 		return nil
 	}
 	return x
 }
 
-// readFields reads lines that all end with CR LF.
-func (x *exchange) readFields(lines string) bool {
+// readFields reads lines that all end with CR LF; values has room for as many.
+func (x *exchange) readFields(lines string, values []string) bool {
 	header := x.request.Header
 	for n := 0; lines != ""; n++ {
 		line, rest, _ := strings.Cut(lines, "\r\n")
 		name, value, ok := strings.Cut(line, ":")
 		value = strings.Trim(value, " \t")
-		if !ok || n == mostFields || !isToken(name) || !isText(value) {
+		if !ok || !isToken(name) || !isText(value) {
 			return false
 		}
 		name = textproto.CanonicalMIMEHeaderKey(name)
@@ -66,11 +70,11 @@ func (x *exchange) readFields(lines string) bool {
 		case "Content-Length", "Transfer-Encoding", "Trailer", "Expect", "Upgrade", "Pragma":
 			return false // a body, another protocol; net/http makes Cache-Control of Pragma
 		}
-		x.values[n] = value
+		values[n] = value
 		if before, again := header[name]; again {
 			header[name] = append(before, value)
 		} else {
-			header[name] = x.values[n : n+1 : n+1]
+			header[name] = values[n : n+1 : n+1]
 		}
 	}
 	return true
