@@ -166,7 +166,7 @@ func logRequest(log *zap.Logger, rec *recorder, r *http.Request, took time.Durat
 	if rec.status >= http.StatusInternalServerError {
 		level = zap.WarnLevel
 	}
-	line := log.Check(level, "request")
+	line := log.Check(level, requestLine)
 	if line == nil {
 		return
 	}

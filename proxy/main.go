@@ -112,11 +112,11 @@ func (s *serveCommand) Run(ctx context.Context, p Process) error {
 // runGateway runs one gateway from start to drain. front makes what its public
 // listener serves; opened is told where it listens; beside runs until the gateway has stopped.
 func runGateway(ctx context.Context, c config.Config, logs io.Writer, front func(*Gateway) http.Handler, opened func(listeners), beside func(context.Context, *Gateway)) (err error) {
-	log, err := newLogger(c.Log, logs)
+	log, stopLog, err := newLogger(c.Log, logs)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Sync() }() // fails on terminals, where it has no meaning
+	defer func() { err = errors.Join(err, stopLog()) }()
 	g, err := New(c, log)
 	if err != nil {
 		return err
