@@ -41,6 +41,7 @@ func (g *Gateway) follow(cache *latest.Reader) {
 func (g *Gateway) watch(ctx context.Context) {
 	var group sync.WaitGroup
 	defer group.Wait()
+	group.Go(func() { tidy(ctx) })
 	group.Go(func() { g.flags.Watch(ctx) })
 	group.Go(func() { g.feed.Run(ctx) })
 	group.Go(func() { g.legacy.Run(ctx) })

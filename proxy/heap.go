@@ -1,5 +1,12 @@
 package proxy
 
+import (
+	"context"
+	"runtime/debug"
+	runtimemetrics "runtime/metrics"
+	"time"
+)
+
 const heapFloorSize = 16 << 20
 
 // heapFloor is in the garbage collector's books for as long as it is kept, and takes no
@@ -7,3 +14,55 @@ const heapFloorSize = 16 << 20
 // would otherwise be collected after each few megabytes of polls, which is a twentieth of
 // what they cost. One with many users or streams has at most twice as much more garbage.
 func heapFloor() []byte { return make([]byte, heapFloorSize) }
+
+const (
+	tidyEvery = time.Second
+	// quietRate is how much a gateway allocates in a second that has little to do, in
+	// bytes: with 10,000 streams and their heartbeats, and no more than some hundred polls.
+	quietRate = 1 << 20
+	// littleGarbage is not worth a collection, in bytes.
+	littleGarbage = 2 << 20
+)
+
+// heapUse is what the runtime tells of the heap, in bytes.
+type heapUse struct {
+	allocated uint64 // since the process began
+	live      uint64 // at the last collection
+	resident  uint64 // live, garbage, or free and not given back to the system
+}
+
+// wants tells whether it is time to give memory back, a second after before: little
+// happens, and more than an eighth of what is kept is of no use.
+func (now heapUse) wants(before heapUse) bool {
+	return now.allocated-before.allocated < quietRate && now.resident > now.live+max(now.live/8, littleGarbage)
+}
+
+// tidy collects garbage and gives memory back to the system when little is going on,
+// until ctx ends. The runtime itself waits until as much garbage as is in use has gathered,
+// which after many streams were opened, or after a busy hour, may be never.
+func tidy(ctx context.Context) {
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for before := readHeap(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := readHeap()
+		if now.wants(before) {
+			debug.FreeOSMemory()
+		}
+		before = now
+	}
+}
+
+func readHeap() heapUse {
+	samples := []runtimemetrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	runtimemetrics.Read(samples)
+	of := func(i int) uint64 { return samples[i].Value.Uint64() }
+	return heapUse{of(0), of(1), of(2) + of(3)}
+}
