@@ -16,29 +16,30 @@ const (
 	mostInBatch = 128
 )
 
-// batches ask one server what many polls want to know at the same time, in one round
-// trip: to write to a connection and read from it costs several times what Redis takes
-// to answer. A poll that comes alone waits for nobody.
+// batches run scripts for many polls at the same time in one round trip: to write to a
+// connection and read from it costs several times what Redis takes to answer. A poll
+// that comes alone waits for nobody.
 type batches struct {
 	client  *redis.Client
 	timeout time.Duration // of one round trip
 
 	mu      sync.Mutex
-	waiting []*lookupCall
+	waiting []*scriptCall
 	running int
 }
 
-// lookupCall is one poll's question.
-type lookupCall struct {
+// scriptCall is what one poll wants of one key.
+type scriptCall struct {
+	script *redis.Script
 	key    string
-	fresh  []byte // the nonce of a new entry
+	args   []any
 	answer *redis.Cmd
 	done   chan struct{}
 }
 
-// get runs get.lua for a key.
-func (b *batches) get(ctx context.Context, key string, fresh []byte) (any, error) {
-	c := &lookupCall{key: key, fresh: fresh, done: make(chan struct{})}
+// run runs a script for a key.
+func (b *batches) run(ctx context.Context, script *redis.Script, key string, args ...any) (any, error) {
+	c := &scriptCall{script: script, key: key, args: args, done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
 	start := b.running < mostBatches
@@ -47,7 +48,7 @@ func (b *batches) get(ctx context.Context, key string, fresh []byte) (any, error
 	}
 	b.mu.Unlock()
 	if start {
-		go b.run()
+		go b.work()
 	}
 	select {
 	case <-c.done:
@@ -57,14 +58,14 @@ func (b *batches) get(ctx context.Context, key string, fresh []byte) (any, error
 	}
 }
 
-// run asks until nobody waits.
-func (b *batches) run() {
+// work asks until nobody waits.
+func (b *batches) work() {
 	for batch := b.next(); batch != nil; batch = b.next() {
 		b.ask(batch)
 	}
 }
 
-func (b *batches) next() (batch []*lookupCall) {
+func (b *batches) next() (batch []*scriptCall) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) == 0 {
@@ -79,18 +80,18 @@ func (b *batches) next() (batch []*lookupCall) {
 	return batch
 }
 
-func (b *batches) ask(batch []*lookupCall) {
+func (b *batches) ask(batch []*scriptCall) {
 	ctx, cancel := context.WithTimeout(context.Background(), b.timeout)
 	defer cancel()
 	_, _ = b.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its error
 		for _, c := range batch {
-			c.answer = getScript.EvalSha(ctx, p, []string{c.key}, c.fresh, garbage.Milliseconds())
+			c.answer = c.script.EvalSha(ctx, p, []string{c.key}, c.args...)
 		}
 		return nil
 	})
 	for _, c := range batch {
 		if redis.HasErrorPrefix(c.answer.Err(), "NOSCRIPT") { // Redis is new, and learns it by this
-			c.answer = getScript.Eval(ctx, b.client, []string{c.key}, c.fresh, garbage.Milliseconds())
+			c.answer = c.script.Eval(ctx, b.client, []string{c.key}, c.args...)
 		}
 		close(c.done)
 	}

@@ -65,7 +65,7 @@ func held(t *testing.T, cache *Redis, server *servertest.Redis) *sync.WaitGroup 
 	return &group
 }
 
-// state is how many round trips are under way, and how many lookups wait.
+// state is how many round trips are under way, and how many calls wait.
 func (b *batches) state() [2]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,6 +94,43 @@ func TestLookupsShareRoundTrips(t *testing.T) {
 	if n, most := trips.n.Load(), trips.most.Load(); n != mostBatches+2 || most != mostInBatch {
 		t.Errorf("%d round trips, of up to %d lookups", n, most)
 	}
+}
+
+// So does what reads have shown, each under its own nonce: what was forgotten stays so.
+func TestPutsShareRoundTrips(t *testing.T) {
+	server := servertest.StartRedis(t)
+	cache, trips := openRedisWithin(t, server.URL, time.Minute), &roundTrips{}
+	const users = mostInBatch
+	var tickets [users]Ticket
+	for i := range users {
+		tickets[i] = cache.Get(t.Context(), userName(i)).Ticket
+		if i%2 == 0 {
+			cache.Forget(t.Context(), userName(i))
+		}
+		if i%4 == 0 {
+			cache.Get(t.Context(), userName(i)) // another read begins
+		}
+	}
+	cache.client.AddHook(trips)
+	before := held(t, cache, server)
+	var group sync.WaitGroup
+	for i := range users {
+		group.Go(func() {
+			cache.Put(t.Context(), userName(i), tickets[i], backend.Latest{At: int64(i), ID: uint64(i) + 1})
+		})
+	}
+	servertest.Eventually(t, "all wait", func() bool { return cache.batches.state() == [2]int{mostBatches, users} })
+	server.Thaw()
+	before.Wait()
+	group.Wait()
+	if n := trips.n.Load(); n != mostBatches+1 {
+		t.Errorf("%d round trips", n)
+	}
+	lookAll(t.Context(), cache, users, func(i int, l Lookup) {
+		if stored := l.Result == Found && l.Latest.At == int64(i); stored == (i%2 == 0) {
+			t.Errorf("user %d: %+v", i, l)
+		}
+	}).Wait()
 }
 
 // A Redis that was restarted does not know the script: it is told, and nobody notices.

@@ -67,12 +67,7 @@ func NewRedis(client redis.UniversalClient, timeout time.Duration) *Redis {
 // Get implements Cache.
 func (r *Redis) Get(ctx context.Context, user string) Lookup {
 	fresh := binary.BigEndian.AppendUint64(nil, rand.Uint64())
-	reply, err := r.do(ctx, func(ctx context.Context) (any, error) {
-		if r.batches != nil {
-			return r.batches.get(ctx, key(user), fresh)
-		}
-		return getScript.Run(ctx, r.client, []string{key(user)}, fresh, garbage.Milliseconds()).Result()
-	})
+	reply, err := r.script(ctx, getScript, user, fresh, garbage.Milliseconds())
 	if err != nil {
 		return Lookup{Result: Failed}
 	}
@@ -100,9 +95,7 @@ func (r *Redis) Put(ctx context.Context, user string, t Ticket, l backend.Latest
 	}
 	value := encode(t, user, l)
 	// A result that cannot be stored is a result not stored: the next poll reads the source.
-	_, _ = r.do(ctx, func(ctx context.Context) (any, error) {
-		return nil, putScript.Run(ctx, r.client, []string{key(user)}, value[:nonceLength], value, garbage.Milliseconds()).Err()
-	})
+	_, _ = r.script(ctx, putScript, user, value[:nonceLength], value, garbage.Milliseconds())
 }
 
 // Forget implements Cache. The keys go one by one, since in a Cluster they lie
@@ -121,6 +114,16 @@ func (r *Redis) Forget(ctx context.Context, users ...string) bool {
 
 // Ping reports whether Redis can be reached.
 func (r *Redis) Ping(ctx context.Context) error { return r.client.Ping(ctx).Err() }
+
+// script runs one for a user's key.
+func (r *Redis) script(ctx context.Context, script *redis.Script, user string, args ...any) (any, error) {
+	return r.do(ctx, func(ctx context.Context) (any, error) {
+		if r.batches != nil {
+			return r.batches.run(ctx, script, key(user), args...)
+		}
+		return script.Run(ctx, r.client, []string{key(user)}, args...).Result()
+	})
+}
 
 // do runs one operation within the time-out, unless Redis is being left alone.
 func (r *Redis) do(ctx context.Context, operation func(context.Context) (any, error)) (any, error) {
