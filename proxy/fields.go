@@ -49,8 +49,7 @@ type trust struct {
 func (t trust) clean(in *http.Request, out http.Header) {
 	known := t.proxies.Sent(in)
 	for name := range out {
-		spelled := name == textproto.CanonicalMIMEHeaderKey(auth.Alike(name))
-		if aboutClient(name) && (!known || !spelled) {
+		if aboutClient(name) && (!known || name != textproto.CanonicalMIMEHeaderKey(auth.Alike(name))) {
 			delete(out, name)
 		}
 	}
@@ -69,6 +68,9 @@ func (t trust) clean(in *http.Request, out http.Header) {
 // aboutClient are the fields in which proxies say whom a request is from and how it
 // came, in whatever spelling.
 func aboutClient(name string) bool {
+	if name == "" || !strings.Contains("fFxX", name[:1]) {
+		return false // as nearly all: without making their other spelling
+	}
 	name = auth.Alike(name)
 	return name == "forwarded" || name == "x-real-ip" || strings.HasPrefix(name, "x-forwarded-")
 }

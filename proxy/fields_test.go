@@ -141,3 +141,14 @@ func TestOnlyExactPathsAreOurs(t *testing.T) {
 		}
 	}
 }
+
+func TestFieldsAboutTheClient(t *testing.T) {
+	for name, want := range map[string]bool{
+		"Forwarded": true, "forwarded": true, "X-Real-Ip": true, "x_real.ip": true, "X-Forwarded-For": true, "x.forwarded_host": true,
+		"": false, "From": false, "X-Request-Id": false, "Cookie": false, "éforwarded": false,
+	} {
+		if aboutClient(name) != want {
+			t.Errorf("%q: %t", name, !want)
+		}
+	}
+}
