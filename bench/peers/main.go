@@ -26,15 +26,13 @@ type surroundings struct {
 
 // peers by name.
 var peers = map[string]func(surroundings) http.Handler{
-	"nethttp":   func(surroundings) http.Handler { return http.HandlerFunc(empty) },
-	"gin":       func(surroundings) http.Handler { return routed(func(c *gin.Context) { empty(c.Writer, c.Request) }) },
-	"gin-redis": ginRedis,
-	"gin-proxy": func(s surroundings) http.Handler {
-		proxy := reverse(s.app)
-		return routed(func(c *gin.Context) { proxy.ServeHTTP(c.Writer, c.Request) })
-	},
-	"proxy":  func(s surroundings) http.Handler { return reverse(s.app) },
-	"stream": stream,
+	"nethttp":         func(surroundings) http.Handler { return http.HandlerFunc(empty) },
+	"gin":             func(surroundings) http.Handler { return routed(func(c *gin.Context) { empty(c.Writer, c.Request) }) },
+	"gin-redis":       ginRedis,
+	"gin-proxy":       func(s surroundings) http.Handler { return proxied(reverse(s.app)) },
+	"gin-proxy-plain": func(s surroundings) http.Handler { return proxied(httputil.NewSingleHostReverseProxy(s.app)) },
+	"proxy":           func(s surroundings) http.Handler { return reverse(s.app) },
+	"stream":          stream,
 }
 
 func main() {
@@ -77,6 +75,10 @@ func routed(handler gin.HandlerFunc) http.Handler {
 	r := gin.New()
 	r.GET("/api/notifications", handler)
 	return r
+}
+
+func proxied(proxy http.Handler) http.Handler {
+	return routed(func(c *gin.Context) { proxy.ServeHTTP(c.Writer, c.Request) })
 }
 
 // ginRedis asks Redis on each poll, as Sluice does where this process knows nothing.
