@@ -28,6 +28,6 @@ func TestPassThrough(t *testing.T) {
 			contender("nginx", "one worker, 64 kept connections", nginx(t, backend)),
 		),
 		Rows: []lab.Row{{Work: "Pass-through", Figure: lab.Rate, Of: "Sluice", Against: "ReverseProxy", AtLeast: 0.95,
-			Why: "a log line for each request, the record below it, and a limit for each write"}},
+			Why: "a log line for each request, the record below it, a limit for each write, and the look for where requests end: each one or two percent"}},
 	})
 }

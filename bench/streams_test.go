@@ -139,7 +139,7 @@ func TestHeldStreams(t *testing.T) {
 		Rows: []lab.Row{
 			{
 				Work: "Memory of a held stream", Figure: each, Of: "Sluice", Against: "net/http", AtMost: 1.1,
-				Why: "of net/http's own 26 KiB nothing can be spared without hijacking; what Sluice adds is 2 KiB of stack, 3 of what it knows of user and stream, and garbage of the reads",
+				Why: "of net/http's own 26 KiB nothing can be spared without hijacking; what Sluice adds is 2 KiB of stack, 4 of what it knows of user and stream, and 4 of gaps between what is kept, which the reads at the beginning have left",
 			},
 			{Work: "Memory of a held stream, Mercure 0.21 (35.3) and Centrifuge 0.40 (40.3) being below", Figure: each, Of: "Sluice", AtMost: 35.3},
 		},
