@@ -7,20 +7,21 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"sync"
 )
 
 //go:embed templates
 var templates embed.FS
 
-// views holds one template set per page.
-var views = func() map[string]*template.Template {
+// views holds one template set per page. A gateway, which is the same program, needs none.
+var views = sync.OnceValue(func() map[string]*template.Template {
 	sets := map[string]*template.Template{}
 	for _, name := range []string{"start", "dashboard", "activity", "jobs", "job", "documents", "document"} {
 		sets[name] = template.Must(template.ParseFS(templates,
 			"templates/layout.html", "templates/eventsource.html", "templates/"+name+".html"))
 	}
 	return sets
-}()
+})
 
 // view is what a page shows. Old pages hold the EventSource script, new ones
 // the polling client's script tag; nothing else may depend on Old.
@@ -56,7 +57,7 @@ func (a *App) page(show func(r *http.Request, user string) (view, error)) http.H
 // render writes a whole page or a whole error, never half a page.
 func render(w http.ResponseWriter, v view) {
 	var body bytes.Buffer
-	if err := views[v.Name].ExecuteTemplate(&body, "layout", v); err != nil {
+	if err := views()[v.Name].ExecuteTemplate(&body, "layout", v); err != nil {
 		writeFault(w)
 		return
 	}

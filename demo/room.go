@@ -5,12 +5,13 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 //go:embed room
 var roomFiles embed.FS
 
-var roomPage = template.Must(template.ParseFS(roomFiles, "room/room.html"))
+var roomPage = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(roomFiles, "room/room.html")) })
 
 // Levers move what the room shows. They are safe for concurrent use.
 type Levers interface {

@@ -28,7 +28,7 @@ func (r *Room) page(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	var body bytes.Buffer
-	err = roomPage.Execute(&body, map[string]any{
+	err = roomPage().Execute(&body, map[string]any{
 		"User": userOf(req, r.key), "Newest": newest,
 		"Users": users, "Levels": levels, "Transports": transports, "Streams": streams,
 	})
