@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 
 // edgeOnly are the libraries that only the edge may know, directly or not, by how
 // their packages begin.
-var edgeOnly = []string{"github.com/gin-gonic/gin", "go.uber.org/zap", "github.com/prometheus/"}
+var edgeOnly = []string{"go.uber.org/zap", "github.com/prometheus/"}
 
 type listed struct {
 	ImportPath    string

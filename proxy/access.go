@@ -10,13 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
 )
 
-// recorder sits under gin's writer and remembers what was sent. Handlers that
-// pass a response through write to it directly: gin's own writer keeps back 1xx
-// responses and adds bodies of its own.
+// recorder is what all handlers of the public listener answer over; it remembers what was
+// sent.
 type recorder struct {
 	http.ResponseWriter
 	last *atomic.Bool // whether the connection is to end with the response
@@ -43,8 +41,7 @@ type recorder struct {
 	routine bool // a poll that brought nothing: there may be a hundred thousand a second
 }
 
-// WriteHeader lets 1xx through and swallows what gin says after a handler that
-// wrote to the recorder itself.
+// WriteHeader lets 1xx through, and one final response.
 func (r *recorder) WriteHeader(status int) {
 	if r.status != 0 {
 		return
@@ -101,7 +98,7 @@ func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Unwrap lets http.ResponseController reach deadlines.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// Flush is what gin's writer looks for.
+// Flush is what handlers look for that are older than http.ResponseController.
 func (r *recorder) Flush() { _ = r.FlushError() }
 
 // FlushError is what http.ResponseController looks for.
@@ -116,7 +113,7 @@ func (r *recorder) FlushError() error {
 // line a request, or of the routine ones one in so many: never a query, a cookie or a
 // token. While draining, each response asks the client to connect anew (over HTTP/2:
 // GOAWAY), and so to another gateway.
-func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn func() int) http.Handler {
+func recording(next answerer, log *zap.Logger, draining *atomic.Bool, oneIn func() int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := &recorder{ResponseWriter: w, last: draining, unsure: r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)}
 		if r.ProtoMajor == 2 {
@@ -144,7 +141,7 @@ func recording(next http.Handler, log *zap.Logger, draining *atomic.Bool, oneIn 
 				panic(http.ErrAbortHandler) // net/http cuts the connection, so that the client sees the cut
 			}
 		}()
-		next.ServeHTTP(rec, received)
+		next(rec, received)
 	})
 }
 
@@ -185,14 +182,4 @@ func logRequest(log *zap.Logger, rec *recorder, r *http.Request, took time.Durat
 		fields = append(fields, zap.Error(rec.err))
 	}
 	line.Write(fields...)
-}
-
-// below returns the recorder under gin's writer.
-func below(c *gin.Context) *recorder {
-	for w := http.ResponseWriter(c.Writer); ; {
-		if rec, ok := w.(*recorder); ok {
-			return rec
-		}
-		w = w.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
-	}
 }

@@ -141,13 +141,13 @@ func encoded(t *testing.T, logs *observer.ObservedLogs) (lines []string) {
 // begun: a client must not take half an answer for a whole one.
 func TestPanics(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
-	server := httptest.NewServer(recording(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(recording(func(w *recorder, r *http.Request) {
 		if r.URL.Path == "/late" {
 			io.WriteString(w, "half an answer")
-			w.(http.Flusher).Flush()
+			w.Flush()
 		}
 		panic("a fault")
-	}), zap.New(core), new(atomic.Bool), func() int { return 1 }))
+	}, zap.New(core), new(atomic.Bool), func() int { return 1 }))
 	defer server.Close()
 	early := fetch(t, server.URL+"/early", "")
 	if early.status != http.StatusInternalServerError || !strings.Contains(early.body, `"detail":"internal error"`) {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
 
 	"sluice/backend/feed"
@@ -60,23 +59,23 @@ const maxSignal = 4096
 
 // changed serves POST /internal/changed {"user_id":"…"}: the app says, after its
 // commit, whose data has changed. Other gateways hear of it through Redis.
-func (g *Gateway) changed(c *gin.Context) {
-	if !g.authorizeAdmin(c) {
+func (g *Gateway) changed(w http.ResponseWriter, r *http.Request) {
+	if !g.authorizeAdmin(w, r) {
 		return
 	}
-	user, err := readSignal(http.MaxBytesReader(c.Writer, c.Request.Body, maxSignal))
+	user, err := readSignal(http.MaxBytesReader(w, r.Body, maxSignal))
 	if err != nil {
-		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
+		writeProblem(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
-	ctx := context.WithoutCancel(c.Request.Context()) // an app that hangs up has told us all the same
+	ctx := context.WithoutCancel(r.Context()) // an app that hangs up has told us all the same
 	g.feed.Signal(ctx, user)
 	if g.redis != nil {
 		if err := g.redis.Publish(ctx, feed.Channel, user).Err(); err != nil {
 			g.log.Warn("a signal could not be passed on to other gateways", zap.Error(err))
 		}
 	}
-	c.Status(http.StatusNoContent)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func readSignal(body interface{ Read([]byte) (int, error) }) (user string, err error) {
@@ -96,16 +95,16 @@ func readSignal(body interface{ Read([]byte) (int, error) }) (user string, err e
 
 // authorizeAdmin lets a request with the admin token through, and answers all
 // others. Both sides are hashed, so that not even the length can be timed.
-func (g *Gateway) authorizeAdmin(c *gin.Context) bool {
+func (g *Gateway) authorizeAdmin(w http.ResponseWriter, r *http.Request) bool {
 	token := g.live.Load().Admin.Token.Value()
 	if token == "" {
-		writeProblem(c.Writer, http.StatusForbidden, "admin.token is not set, so nothing can be changed here")
+		writeProblem(w, http.StatusForbidden, "admin.token is not set, so nothing can be changed here")
 		return false
 	}
-	scheme, sent, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	scheme, sent, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(strings.TrimSpace(sent)))
 	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(want[:], got[:]) == 0 {
-		writeProblem(c.Writer, http.StatusUnauthorized, "the admin token is missing or wrong")
+		writeProblem(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 		return false
 	}
 	return true

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/gin-gonic/gin"
-
 	"sluice/rollout/control"
 )
 
@@ -28,46 +26,46 @@ type commandBody struct {
 const noRollout = "rollout.spec is not set, so there is no rollout here"
 
 // showRollout serves GET /rollout.
-func (g *Gateway) showRollout(c *gin.Context) {
+func (g *Gateway) showRollout(w http.ResponseWriter, _ *http.Request) {
 	if g.rollout == nil {
-		writeProblem(c.Writer, http.StatusNotFound, noRollout)
+		writeProblem(w, http.StatusNotFound, noRollout)
 		return
 	}
-	c.Header("Cache-Control", "no-store")
-	c.JSON(http.StatusOK, g.rollout.status())
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, g.rollout.status())
 }
 
 // command serves POST /rollout/<verb>. The answer is the status after it.
-func (g *Gateway) command(c *gin.Context) {
-	if !g.authorizeAdmin(c) {
+func (g *Gateway) command(w http.ResponseWriter, r *http.Request) {
+	if !g.authorizeAdmin(w, r) {
 		return
 	}
 	if g.rollout == nil {
-		writeProblem(c.Writer, http.StatusNotFound, noRollout)
+		writeProblem(w, http.StatusNotFound, noRollout)
 		return
 	}
-	verb := control.Verb(c.Param("verb"))
+	verb := control.Verb(r.PathValue("verb"))
 	if !slices.Contains(control.Verbs, verb) {
-		writeProblem(c.Writer, http.StatusNotFound, fmt.Sprintf("there is no such command; want one of %s", control.Verbs))
+		writeProblem(w, http.StatusNotFound, fmt.Sprintf("there is no such command; want one of %s", control.Verbs))
 		return
 	}
-	body, err := readCommand(http.MaxBytesReader(c.Writer, c.Request.Body, maxSignal), verb)
+	body, err := readCommand(http.MaxBytesReader(w, r.Body, maxSignal), verb)
 	if err != nil {
-		writeProblem(c.Writer, http.StatusUnprocessableEntity, err.Error())
+		writeProblem(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
 	// Who hangs up has asked for it all the same.
-	_, err = g.rollout.runner.Do(context.WithoutCancel(c.Request.Context()), control.Command{
+	_, err = g.rollout.runner.Do(context.WithoutCancel(r.Context()), control.Command{
 		Verb: verb, Actor: body.Actor, Cause: body.Cause, Full: body.Full, Force: body.Force, Seen: body.Version, Disabled: g.flags.Disabled(),
 	})
 	switch {
 	case errors.As(err, new(*control.Refusal)):
-		writeProblem(c.Writer, http.StatusConflict, err.Error())
+		writeProblem(w, http.StatusConflict, err.Error())
 	case err != nil:
-		c.Header("Retry-After", "1")
-		writeProblem(c.Writer, http.StatusServiceUnavailable, err.Error()+`; while this lasts, "state": "DISABLED" in the flag file takes everybody back`)
+		w.Header().Set("Retry-After", "1")
+		writeProblem(w, http.StatusServiceUnavailable, err.Error()+`; while this lasts, "state": "DISABLED" in the flag file takes everybody back`)
 	default:
-		g.showRollout(c)
+		g.showRollout(w, r)
 	}
 }
 

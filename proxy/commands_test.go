@@ -72,7 +72,7 @@ func TestCommandsThatCannotBeUnderstood(t *testing.T) {
 	if after := r.status(); after.Version != before.Version {
 		t.Errorf("something was obeyed: %+v", after)
 	}
-	if answer := r.admin("/rollout/abort"); answer.status != http.StatusNotFound {
+	if answer := r.admin("/rollout/abort"); answer.status != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d", answer.status)
 	}
 }

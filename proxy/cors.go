@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/gin-gonic/gin"
 )
 
 // What pages of cors.origins may see and send besides what every page may (Fetch
@@ -22,9 +20,7 @@ const preflightFor = 10 * time.Minute
 
 // shared says of a request for a route of ours which pages may read the answer, once that
 // is ours: the app speaks for itself.
-func (g *Gateway) shared(c *gin.Context) { g.shareWith(below(c), c.Request) }
-
-func (g *Gateway) shareWith(rec *recorder, r *http.Request) {
+func (g *Gateway) shared(rec *recorder, r *http.Request) {
 	if origins := g.live.Load().CORS.Origins; len(origins) > 0 {
 		rec.ours = func(h http.Header) { share(h, r, origins) }
 	}
@@ -52,13 +48,12 @@ func knownOrigin(r *http.Request, origins []string) (string, bool) {
 
 // preflight answers a browser's question whether a page of cors.origins may ask what is
 // ours. All others are the app's, as without Sluice.
-func (g *Gateway) preflight(c *gin.Context) {
-	_, known := knownOrigin(c.Request, g.live.Load().CORS.Origins)
-	if !known || c.GetHeader("Access-Control-Request-Method") == "" {
-		g.page(c)
+func (g *Gateway) preflight(rec *recorder, r *http.Request) {
+	_, known := knownOrigin(r, g.live.Load().CORS.Origins)
+	if !known || r.Header.Get("Access-Control-Request-Method") == "" {
+		g.page(rec, r)
 		return
 	}
-	rec := below(c)
 	rec.outcome = "preflight"
 	h := rec.Header()
 	h.Set("Access-Control-Allow-Methods", http.MethodGet)

@@ -1,6 +1,6 @@
 // Package proxy is Sluice's HTTP edge: it decides which requests are Sluice's
 // and passes all others to the app, wires the other packages together, and owns
-// the process. Nothing else knows of gin, zap or Prometheus.
+// the process. Nothing else knows of zap or Prometheus.
 package proxy
 
 import (
@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
@@ -179,10 +178,8 @@ func (g *Gateway) refuse(rec *recorder, err error) {
 }
 
 // pass hands a request to the app.
-func (g *Gateway) pass(c *gin.Context) {
-	c.Status(http.StatusOK) // or gin would add its own page to a 404 of the app
-	rec := below(c)
-	if c.Request.Method == http.MethodConnect {
+func (g *Gateway) pass(rec *recorder, r *http.Request) {
+	if r.Method == http.MethodConnect {
 		rec.outcome = "refused"
 		writeProblem(rec, http.StatusMethodNotAllowed, "this is no proxy to elsewhere")
 		return
@@ -190,7 +187,7 @@ func (g *Gateway) pass(c *gin.Context) {
 	rec.outcome = "passed"
 	// The app may answer before it has read all of an upload. HTTP/2 always lets it.
 	_ = http.NewResponseController(rec).EnableFullDuplex()
-	g.app.ServeHTTP(asSent{rec}, c.Request)
+	g.app.ServeHTTP(asSent{rec}, r)
 }
 
 func (g *Gateway) evaluated(flag, variant, reason string) {

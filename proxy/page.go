@@ -3,32 +3,31 @@ package proxy
 import (
 	"net/http"
 
-	"github.com/gin-gonic/gin"
-
 	"sluice/proxy/shim"
 	"sluice/rollout"
 )
 
 // page passes on what no route of ours answers. With compat.inject_shim, pages for
 // users on poll come back with the drop-in in their head.
-func (g *Gateway) page(c *gin.Context) {
-	if g.config.Compat.InjectShim && shim.Wanted(c.Request) {
-		id, err := g.auth.Authenticate(c.Request)
-		if err == nil && g.flags.Transport(c.Request.Context(), id.User) == rollout.Poll {
-			g.inject(c, id.User)
+func (g *Gateway) page(rec *recorder, r *http.Request) {
+	if g.config.Compat.InjectShim && shim.Wanted(r) {
+		id, err := g.auth.Authenticate(r)
+		if err == nil && g.flags.Transport(r.Context(), id.User) == rollout.Poll {
+			r = g.inject(rec, r, id.User)
 		}
 	}
-	g.pass(c)
+	g.pass(rec, r)
 }
 
-func (g *Gateway) inject(c *gin.Context, user string) {
-	rec := below(c)
-	c.Request = lookedAt(c.Request, func(resp *http.Response) {
+// inject asks for a page that can be looked at, and looks at it.
+func (g *Gateway) inject(rec *recorder, r *http.Request, user string) *http.Request {
+	r = lookedAt(r, func(resp *http.Response) {
 		if result := shim.Inject(resp); result != shim.NoPage {
 			rec.user, rec.outcome = user, "page: "+string(result)
 			g.metrics.shimInjections.WithLabelValues(string(result)).Inc()
 		}
 	})
-	c.Request.Header = c.Request.Header.Clone()
-	shim.Ask(c.Request.Header)
+	r.Header = r.Header.Clone()
+	shim.Ask(r.Header)
+	return r
 }

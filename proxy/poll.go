@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
 	"sluice/backend"
 	"sluice/rollout"
 )
@@ -26,9 +24,9 @@ var emptyAnswer = []byte(`{"notifications":[]}`)
 
 // poll serves GET /api/notifications for users who poll and for our own client;
 // the app answers everybody else.
-func (g *Gateway) poll(c *gin.Context) {
-	if !g.ownPoll(below(c), c.Request) {
-		g.pass(c)
+func (g *Gateway) poll(rec *recorder, r *http.Request) {
+	if !g.ownPoll(rec, r) {
+		g.pass(rec, r)
 	}
 }
 

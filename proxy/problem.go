@@ -37,6 +37,17 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 	_, _ = w.Write(body)
 }
 
+// writeJSON answers with a value that can be written.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // of our own types, none of which can fail
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
 // faultStatus is the answer to each fault of a source. Nobody reads the answer to
 // a poll that was cancelled; 499 is nginx's word for it in logs.
 var faultStatus = map[backend.Fault]int{

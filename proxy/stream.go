@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -19,9 +18,9 @@ import (
 
 // stream serves GET /api/stream as the flag legacy-stream says for this user. Of what
 // stands here, little is kept while a stream is held (see compat.Bridge.Serve).
-func (g *Gateway) stream(c *gin.Context) {
-	if id, ok := g.identifyReader(c); ok {
-		g.serveStream(c, &id, g.modeOf(c.Request, &id))
+func (g *Gateway) stream(rec *recorder, r *http.Request) {
+	if id, ok := g.identifyReader(rec, r); ok {
+		g.serveStream(rec, r, &id, g.modeOf(r, &id))
 	}
 }
 
@@ -34,10 +33,9 @@ func (g *Gateway) modeOf(r *http.Request, id *auth.Identity) rollout.Stream {
 	return mode
 }
 
-func (g *Gateway) serveStream(c *gin.Context, id *auth.Identity, mode rollout.Stream) {
-	rec := below(c)
+func (g *Gateway) serveStream(rec *recorder, r *http.Request, id *auth.Identity, mode rollout.Stream) {
 	if mode != rollout.Retired {
-		defer g.countReader(c.Request, id)()
+		defer g.countReader(r, id)()
 	}
 	switch mode {
 	case rollout.Retired: // a stream that was held ends, and is told when it is back
@@ -46,10 +44,10 @@ func (g *Gateway) serveStream(c *gin.Context, id *auth.Identity, mode rollout.St
 		rec.WriteHeader(http.StatusNoContent) // plain EventSource clients stop for good
 	case rollout.Bridge:
 		rec.outcome = "stream: bridge"
-		g.bridge.Serve(rec, c.Request, id.Caller, id.Expires)
+		g.bridge.Serve(rec, r, id.Caller, id.Expires)
 	default:
 		if rec.status == 0 { // or it was held, and is passed on when it is back
-			g.passStream(c, id)
+			g.passStream(rec, r, id)
 		}
 	}
 }
@@ -66,9 +64,8 @@ func (g *Gateway) countReader(r *http.Request, id *auth.Identity) (leave func())
 	return func() { leaveOldPages(); leaveCensus() }
 }
 
-func (g *Gateway) passStream(c *gin.Context, id *auth.Identity) {
-	c.Request = lookedAt(c.Request, func(resp *http.Response) { g.readAlong(resp, c.Request, *id) })
-	g.pass(c)
+func (g *Gateway) passStream(rec *recorder, r *http.Request, id *auth.Identity) {
+	g.pass(rec, lookedAt(r, func(resp *http.Response) { g.readAlong(resp, r, *id) }))
 }
 
 // canReadWithin is how long a stream waits to know whether its source can be read.
@@ -87,16 +84,15 @@ func (g *Gateway) canRead(r *http.Request, id auth.Identity) bool {
 // identifyReader returns whose stream it is. If it says false, the request has been
 // answered: by the app, with 401, or with 503 if it cannot be told now. A stream is held
 // open while it cannot be told: unless the app may know, and can have it.
-func (g *Gateway) identifyReader(c *gin.Context) (auth.Identity, bool) {
-	rec := below(c)
-	id, err := g.auth.Authenticate(c.Request)
+func (g *Gateway) identifyReader(rec *recorder, r *http.Request) (auth.Identity, bool) {
+	id, err := g.auth.Authenticate(r)
 	hold := errors.Is(err, auth.ErrUnavailable) && !g.flags.Named() || errors.Is(err, auth.ErrSilent)
 	if !hold {
-		return id, g.settle(c, id, err)
+		return id, g.settle(rec, r, id, err)
 	}
 	rec.err, rec.outcome = err, "stream: held"
-	held := g.bridge.Hold(rec, c.Request, func(ctx context.Context) bool {
-		id, err = g.auth.Authenticate(c.Request.WithContext(ctx))
+	held := g.bridge.Hold(rec, r, func(ctx context.Context) bool {
+		id, err = g.auth.Authenticate(r.WithContext(ctx))
 		return !errors.Is(err, auth.ErrUnavailable)
 	})
 	if !held || err != nil {
@@ -107,14 +103,13 @@ func (g *Gateway) identifyReader(c *gin.Context) (auth.Identity, bool) {
 }
 
 // settle does with a request what identifyReader says, once it is known whose it is.
-func (g *Gateway) settle(c *gin.Context, id auth.Identity, err error) bool {
-	rec := below(c)
+func (g *Gateway) settle(rec *recorder, r *http.Request, id auth.Identity, err error) bool {
 	rec.user, rec.err = id.User, err
 	switch {
 	case err == nil:
 		return true
-	case g.isApps(c.Request):
-		g.pass(c)
+	case g.isApps(r):
+		g.pass(rec, r)
 	default:
 		g.refuse(rec, err)
 	}
