@@ -17,6 +17,9 @@ func heapFloor() []byte { return make([]byte, heapFloorSize) }
 
 const (
 	tidyEvery = time.Second
+	// quietFor is how many of these in a row have to be quiet: what was given back has to be
+	// fetched again when there is more to do.
+	quietFor = 3
 	// quietRate is how much a gateway allocates in a second that has little to do, in
 	// bytes: with 10,000 streams and their heartbeats, and no more than some hundred polls.
 	quietRate = 1 << 20
@@ -31,11 +34,11 @@ type heapUse struct {
 	resident  uint64 // live, garbage, or free and not given back to the system
 }
 
-// wants tells whether it is time to give memory back, a second after before: little
-// happens, and more than an eighth of what is kept is of no use.
-func (now heapUse) wants(before heapUse) bool {
-	return now.allocated-before.allocated < quietRate && now.resident > now.live+max(now.live/8, littleGarbage)
-}
+// quiet tells whether little has happened in the second since before.
+func (now heapUse) quiet(before heapUse) bool { return now.allocated-before.allocated < quietRate }
+
+// wasteful tells whether more than an eighth of what is kept is of no use.
+func (now heapUse) wasteful() bool { return now.resident > now.live+max(now.live/8, littleGarbage) }
 
 // tidy collects garbage and gives memory back to the system when little is going on,
 // until ctx ends. The runtime itself waits until as much garbage as is in use has gathered,
@@ -43,6 +46,7 @@ func (now heapUse) wants(before heapUse) bool {
 func tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
+	quiet := 0
 	for before := readHeap(); ; {
 		select {
 		case <-ctx.Done():
@@ -50,8 +54,12 @@ func tidy(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := readHeap()
-		if now.wants(before) {
+		if quiet++; !now.quiet(before) {
+			quiet = 0
+		}
+		if quiet >= quietFor && now.wasteful() {
 			debug.FreeOSMemory()
+			quiet = 0
 		}
 		before = now
 	}

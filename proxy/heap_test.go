@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"context"
 	"runtime"
 	"testing"
+
+	"sluice/internal/servertest"
 )
 
 func TestASmallHeapIsLeftAlone(t *testing.T) {
@@ -14,4 +17,45 @@ func TestASmallHeapIsLeftAlone(t *testing.T) {
 		t.Errorf("collected again at %d bytes", m.NextGC)
 	}
 	runtime.KeepAlive(floor)
+}
+
+// What was used once goes back to the system when little is going on, and while much is
+// nothing is done.
+func TestMemoryGoesBack(t *testing.T) {
+	const much = 256 << 20
+	used := make([]byte, much)
+	for i := 0; i < much; i += 4096 {
+		used[i] = 1
+	}
+	runtime.KeepAlive(used)
+	used = nil   //nolint:ineffassign,wastedassign // or it would be kept
+	runtime.GC() // as the runtime does every two minutes at least
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { tidy(ctx); close(ended) }()
+	servertest.Eventually(t, "it is given back", func() bool {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapInuse+m.HeapIdle-m.HeapReleased < much
+	})
+	stop()
+	<-ended
+}
+
+func TestWhenMemoryGoesBack(t *testing.T) {
+	const mb = 1 << 20
+	for name, c := range map[string]struct {
+		now             heapUse
+		quiet, wasteful bool
+	}{
+		"nothing to gain":  {heapUse{100 * mb, 200 * mb, 210 * mb}, true, false},
+		"a little":         {heapUse{100 * mb, 4 * mb, 5 * mb}, true, false},
+		"an eighth":        {heapUse{100*mb + quietRate - 1, 200 * mb, 226 * mb}, true, true},
+		"much is going on": {heapUse{100*mb + quietRate, 200 * mb, 400 * mb}, false, true},
+	} {
+		before := heapUse{allocated: 100 * mb}
+		if c.now.quiet(before) != c.quiet || c.now.wasteful() != c.wasteful {
+			t.Errorf("%s: %v %v", name, c.now.quiet(before), c.now.wasteful())
+		}
+	}
 }

@@ -123,7 +123,7 @@ func (r *Requests) dial(most int) (*loop, error) {
 	l := &loop{waiting: map[int]*waiting{}}
 	host := strings.TrimPrefix(r.Base, "http://")
 	for _, each := range r.Each {
-		l.requests = append(l.requests, fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", each.Target, host, each.Cookie))
+		l.requests = append(l.requests, fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nSluice-Client: 1.0.0\r\nSluice-Elapsed: 5\r\n\r\n", each.Target, host, each.Cookie))
 	}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
