@@ -68,7 +68,7 @@ func (t trust) clean(in *http.Request, out http.Header) {
 // aboutClient are the fields in which proxies say whom a request is from and how it
 // came, in whatever spelling.
 func aboutClient(name string) bool {
-	if name == "" || !strings.Contains("fFxX", name[:1]) {
+	if name == "" || strings.IndexByte("fFxX", name[0]) < 0 {
 		return false // as nearly all: without making their other spelling
 	}
 	name = auth.Alike(name)

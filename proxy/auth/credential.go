@@ -71,7 +71,7 @@ func unusualCookieOf(r *http.Request, name string) string {
 func isPlain(value string) bool {
 	for i := range len(value) {
 		b := value[i]
-		if letter := b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z'; !letter && !strings.Contains("-_.~+/=%:", value[i:i+1]) {
+		if letter := b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'z'; !letter && strings.IndexByte("-_.~+/=%:", b) < 0 {
 			return false
 		}
 	}

@@ -34,8 +34,8 @@ type Route struct {
 	Idle time.Duration
 }
 
-// Listener's connections answer the requests of a route. It is for connections that
-// speak HTTP/1.1 or HTTP/2 in the clear; its ConnState has to be the server's.
+// Listener is a listener whose connections answer the requests of a route. It is for those
+// that speak HTTP/1.1 or HTTP/2 in the clear; its ConnState has to be the server's.
 type Listener struct {
 	net.Listener
 	route    Route

@@ -94,8 +94,8 @@ type pipes struct {
 }
 
 func newPipes() pipes {
-	closed, close := context.WithCancel(context.Background())
-	return pipes{make(chan net.Conn), closed, close}
+	closed, cancel := context.WithCancel(context.Background())
+	return pipes{make(chan net.Conn), closed, cancel}
 }
 
 func (p pipes) Accept() (net.Conn, error) {
