@@ -53,10 +53,11 @@ func (f *framing) begin(b []byte) {
 }
 
 // over is called when net/http is done with a request, and reports whether the next
-// byte begins another. Once that cannot be told it never can.
+// byte begins another: not when net/http, which looks whether the client is still there,
+// has read the first one already. Once it cannot be told where requests end it never can.
 func (f *framing) over() bool {
-	f.lost = f.lost || f.body != 0 || f.head != nil
-	return !f.lost
+	f.lost = f.lost || f.body != 0
+	return !f.lost && f.head == nil
 }
 
 // bodyLength is how much follows a header, in bytes. It reports false where readers may

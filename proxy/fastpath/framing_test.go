@@ -42,6 +42,24 @@ func TestBodyLength(t *testing.T) {
 	}
 }
 
+// A byte that net/http has read before it was done with a request belongs to the next.
+func TestTheNextRequestBeginsEarly(t *testing.T) {
+	var f framing
+	f.pass([]byte(page))
+	f.pass([]byte(poll[:1]))
+	if f.over() {
+		t.Error("the second byte is taken for the first")
+	}
+	f.pass([]byte(poll[1:]))
+	if !f.over() {
+		t.Error("the end of the next request is not known")
+	}
+	f.pass([]byte(page + poll[:1])) // all at once, so that net/http has it in its buffer
+	if f.over() || f.over() {
+		t.Error("what net/http has in its buffer is not counted")
+	}
+}
+
 // What is kept of a header that does not end has a limit.
 func TestAHeaderWithoutEnd(t *testing.T) {
 	var f framing
