@@ -50,18 +50,18 @@ type follower interface {
 	Tail() backend.Tail
 }
 
-// concurrentReads is how many reads of the app may be under way: enough for any of them to
-// be busy, and no more than an app in trouble can bear.
+// concurrentReads is how many reads of the app or of an SQLite file may be under way:
+// enough for any of them to be busy, and no more than an app in trouble can bear.
 const concurrentReads = 64
 
-// concurrent is how many reads of a store may be under way. Of a database, as many as
+// concurrent is how many reads of a store may be under way. Of PostgreSQL, as many as
 // there are connections: who waits for a turn has it in order, and who waits for a
 // connection of database/sql at random, which makes the last of them very late.
 func concurrent(driver string) int {
-	if driver == "upstream" {
-		return concurrentReads
+	if driver == "postgres" {
+		return sqlstore.MaxConns
 	}
-	return sqlstore.MaxConns
+	return concurrentReads
 }
 
 // guarded puts the guard before the store.

@@ -39,10 +39,6 @@ var sqliteDialect = dialect{
 
 var sqliteStatements = sqliteDialect.statements()
 
-// pageCache is how much of a file each connection keeps, in KiB: the upper pages of the
-// indexes, which all reads need. SQLite's own 2,000 are meant for one connection.
-const pageCache = 512
-
 // sqliteFile is the engine for an SQLite file.
 type sqliteFile struct {
 	dsn, path string // path is empty for a database in memory
@@ -158,7 +154,6 @@ func open(dsn, mode string) (*sql.DB, error) {
 	}
 	values.Set("mode", mode)
 	values.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", busyTimeout))
-	values.Add("_pragma", fmt.Sprintf("cache_size(-%d)", pageCache))
 	db, err := sql.Open("sqlite", base+"?"+values.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("store.dsn: %w", err)
