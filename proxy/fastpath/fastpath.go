@@ -27,7 +27,7 @@ import (
 // Route is what is answered here.
 type Route struct {
 	Path    string // exactly, with any query
-	Field   string // a header field that the request has to have, in canonical form
+	Field   string // a header field that has to say something, in canonical form
 	Handler http.Handler
 	// Idle ends connections over which no request has come for so long, as
 	// http.Server's IdleTimeout does for its own.

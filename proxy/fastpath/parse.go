@@ -38,7 +38,7 @@ func (r *Route) parse(b []byte) *exchange {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: make(http.Header, lines),
 	}
-	if !x.readFields(fields, make([]string, lines)) || x.request.Host == "" || len(x.request.Header[r.Field]) == 0 {
+	if !x.readFields(fields, make([]string, lines)) || x.request.Host == "" || x.request.Header.Get(r.Field) == "" {
 		return nil
 	}
 	return x

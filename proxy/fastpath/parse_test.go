@@ -45,6 +45,7 @@ func TestParse(t *testing.T) {
 		"two Hosts":                 {poll("Accept:", "Host:"), false},
 		"an unusual Host":           {poll("app.example", "a/b"), false},
 		"not our client":            {poll("Sluice-Client", "Sluice-Visitor"), false},
+		"a client without a name":   {poll("Sluice-Client: 1.0.0", "Sluice-Client:"), false},
 		"the last answer":           {poll("keep-alive", "close"), false},
 		"a body":                    {poll("Accept: application/json", "Content-Length: 0"), false},
 		"a body in chunks":          {poll("Accept: application/json", "Transfer-Encoding: chunked"), false},
