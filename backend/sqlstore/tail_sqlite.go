@@ -24,9 +24,9 @@ import (
 //
 // What a commit changes in place shows in no rowid. If it brings no new row at
 // all, the look is Unknown. Together with new rows, it is found by its
-// created_at, if that lies within the window; an old row that is changed without
-// a new created_at at the same time as another is added is hidden for as long as
-// the tail vouches.
+// created_at, if that lies within the window: at once if it is of now, else within
+// wholeEvery. An old row that is changed without a new created_at at the same time
+// as another is added is hidden for as long as the tail vouches.
 type sqliteTail struct {
 	source *sqliteFile
 	db     *sql.DB
@@ -38,7 +38,10 @@ type sqliteTail struct {
 	rows    bool // top and window are as well
 	top     top
 	seed    maphash.Seed
-	window  moments
+
+	window   moments
+	compared time.Time // when all of it last was
+	left     bool      // since then only the newest were
 }
 
 // top is the row with the highest rowid.
@@ -90,10 +93,11 @@ func (t *sqliteTail) look(ctx context.Context) (backend.Changes, error) {
 	if err := tx.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
 		return backend.Changes{}, err
 	}
-	if t.known && version == t.version {
+	committed := !t.known || version != t.version
+	if !committed && !t.due() {
 		return backend.Changes{}, nil
 	}
-	c, err := t.changed(ctx, tx)
+	c, err := t.changed(ctx, tx, committed)
 	if !t.known {
 		c = backend.Changes{Unknown: true}
 	}
@@ -101,17 +105,18 @@ func (t *sqliteTail) look(ctx context.Context) (backend.Changes, error) {
 	return c, err
 }
 
-// changed looks at what was committed. Whatever it cannot tell is Unknown.
-func (t *sqliteTail) changed(ctx context.Context, tx *sql.Tx) (backend.Changes, error) {
+// changed looks at what was committed, if anything was, and at what looks before have
+// left. Whatever it cannot tell is Unknown.
+func (t *sqliteTail) changed(ctx context.Context, tx *sql.Tx, committed bool) (backend.Changes, error) {
 	unknown := backend.Changes{Unknown: true}
 	known := t.rows
-	t.rows = false
+	t.rows, t.left = false, false
 	if ok, err := followable(ctx, tx); !ok || err != nil {
 		return unknown, err
 	}
 	users := map[string]struct{}{}
-	added, err := false, error(nil)
-	if known {
+	added, err := !committed, error(nil)
+	if known && committed {
 		if added, err = t.added(ctx, tx, users); err != nil {
 			return unknown, err
 		}
@@ -212,7 +217,7 @@ func (t *sqliteTail) connect(ctx context.Context) error {
 }
 
 func (t *sqliteTail) drop() {
-	t.known, t.rows = false, false
+	t.known, t.rows, t.window = false, false, nil
 	if t.conn != nil {
 		_ = t.conn.Close()
 	}

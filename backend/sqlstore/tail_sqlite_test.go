@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // add inserts a row of now.
@@ -65,6 +66,44 @@ func TestSQLiteTail(t *testing.T) {
 	look(t, tail) // named or unknown
 	step("unknown", `DELETE FROM notifications`)
 	step("heidi", `INSERT INTO notifications(id, user_id) VALUES ('h', 'heidi')`)
+}
+
+// What is changed in place further back than a moment ago is found by the next look that
+// compares all, which comes also when nothing more is committed.
+func TestSQLiteTailOfChangesFurtherBack(t *testing.T) {
+	for _, change := range []string{
+		`UPDATE notifications SET user_id = 'zoe' WHERE id = 'a'`,
+		`UPDATE notifications SET user_id = 'zoe', created_at = '2026-01-02 03:04:40' WHERE id = 'a'`,
+	} {
+		for _, quiet := range []bool{true, false} {
+			a := newApp(t, "app.db")
+			a.migrate(t, Up)
+			s := openStore(t, a.path)
+			now := time.Date(2026, 1, 2, 3, 4, 50, 0, time.UTC)
+			s.engine.(*sqliteFile).now = func() time.Time { return now }
+			add := func(id, created string) {
+				a.must(t, `INSERT INTO notifications(id, user_id, created_at) VALUES ($1, 'yan', $2)`, id, created)
+			}
+			add("a", "2026-01-02 03:04:35")
+			add("the highest", "2026-01-02 03:04:36")
+			tail := follow(t, s)
+			now = now.Add(time.Second)
+			a.must(t, change)
+			add("b", "2026-01-02 03:04:51")
+			wantLook(t, tail, change, "yan")
+			now = now.Add(wholeEvery - time.Second - time.Millisecond)
+			wantLook(t, tail, "not yet", "")
+			now = now.Add(time.Millisecond)
+			want := "zoe"
+			if !quiet {
+				add("c", "2026-01-02 03:04:52")
+				want = "yan zoe"
+			}
+			wantLook(t, tail, "all has been compared", want)
+			now = now.Add(time.Minute)
+			wantLook(t, tail, "nothing more", "")
+		}
+	}
 }
 
 func TestSQLiteTailOfAnEmptyTable(t *testing.T) {

@@ -37,10 +37,11 @@ const connections = 64
 func (r *Requests) Saturate(t testing.TB, servers ...int) Figures {
 	t.Helper()
 	before := make([]time.Duration, len(servers))
-	for i, pid := range servers {
-		before[i] = CPU(t, pid)
-	}
-	out, busy := r.wrk(t, Measuring().Run)
+	out, busy := r.wrk(t, Measuring().Run, func() { // what a server does while wrk makes ready is no part of it
+		for i, pid := range servers {
+			before[i] = CPU(t, pid)
+		}
+	})
 	f, requests, err := r.parse(out)
 	if err != nil {
 		t.Fatal(err)
@@ -55,8 +56,9 @@ func (r *Requests) Saturate(t testing.TB, servers ...int) Figures {
 	return f
 }
 
-// wrk asks for so long, and returns what wrk wrote and the processor time it took.
-func (r *Requests) wrk(t testing.TB, long time.Duration) (out string, busy time.Duration) {
+// wrk asks for so long, and returns what wrk wrote and the processor time it took. begun
+// is called at the beginning.
+func (r *Requests) wrk(t testing.TB, long time.Duration, begun func()) (out string, busy time.Duration) {
 	t.Helper()
 	if r.files == "" {
 		r.files = t.TempDir()
@@ -78,6 +80,7 @@ func (r *Requests) wrk(t testing.TB, long time.Duration) (out string, busy time.
 	// It takes whole seconds only, and else ends in good order when it is interrupted:
 	// once it has begun, which its handler of that signal shows.
 	servertest.Eventually(t, "wrk has begun", func() bool { return catches(t, cmd.Process.Pid, syscall.SIGINT) })
+	begun()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for wait := long; ; wait = 100 * time.Millisecond { // once more if it was not asleep yet

@@ -44,7 +44,7 @@ func TestSaturateChecksAnswers(t *testing.T) {
 				}
 				_, _ = w.Write([]byte("ok"))
 			})
-			out, _ := r.wrk(t, Measuring().Run)
+			out, _ := r.wrk(t, Measuring().Run, func() {})
 			if _, _, err := r.parse(out); err == nil || name[0] != 'n' && !strings.Contains(err.Error(), name) {
 				t.Errorf("%v\n%s", err, out)
 			}

@@ -2,6 +2,7 @@ package bounded
 
 import (
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"sync"
 	"testing"
@@ -41,7 +42,7 @@ func TestMapAgainstAPlainOne(t *testing.T) {
 				}
 			}
 			for k := range plain {
-				if _, ok := m.parts[0].entries[k]; !ok {
+				if m.parts[0].find(k, uint32(maphash.Comparable(m.seed, k))) == nil {
 					delete(plain, k)
 					may--
 				}
