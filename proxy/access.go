@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // recorder is what all handlers of the public listener answer over; it remembers what was
@@ -163,23 +164,36 @@ func logRequest(log *zap.Logger, rec *recorder, r *http.Request, took time.Durat
 	if rec.status >= http.StatusInternalServerError {
 		level = zap.WarnLevel
 	}
-	line := log.Check(level, requestLine)
-	if line == nil {
-		return
+	if line := log.Check(level, requestLine); line != nil {
+		line.Write(zap.Inline(requestFields{rec, r, took, oneIn}))
 	}
-	fields := []zap.Field{
-		zap.String("method", r.Method), zap.String("path", r.URL.Path),
-		zap.Int("status", rec.status), zap.Int64("bytes", rec.bytes), zap.Duration("took", took),
-		zap.String("outcome", rec.outcome),
+}
+
+// requestFields are what a request's line says of it. They are written to the line as they
+// are, since a list of fields takes a quarter of the time and most of the memory of a line.
+type requestFields struct {
+	*recorder
+	request *http.Request
+	took    time.Duration
+	oneIn   int
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (f requestFields) MarshalLogObject(line zapcore.ObjectEncoder) error {
+	line.AddString("method", f.request.Method)
+	line.AddString("path", f.request.URL.Path)
+	line.AddInt64("status", int64(f.status))
+	line.AddInt64("bytes", f.bytes)
+	line.AddDuration("took", f.took)
+	line.AddString("outcome", f.outcome)
+	if f.user != "" {
+		line.AddString("user", f.user)
 	}
-	if rec.user != "" {
-		fields = append(fields, zap.String("user", rec.user))
+	if f.routine {
+		line.AddInt64("one_in", int64(f.oneIn))
 	}
-	if rec.routine {
-		fields = append(fields, zap.Int("one_in", oneIn))
+	if f.err != nil {
+		zap.Error(f.err).AddTo(line)
 	}
-	if rec.err != nil {
-		fields = append(fields, zap.Error(rec.err))
-	}
-	line.Write(fields...)
+	return nil
 }

@@ -20,6 +20,11 @@ import (
 	"sluice/proxy/config"
 )
 
+// requestLines are the lines about requests that say this.
+func requestLines(logs *observer.ObservedLogs, field string, value any) int {
+	return logs.FilterMessage("request").Filter(func(e observer.LoggedEntry) bool { return e.ContextMap()[field] == value }).Len()
+}
+
 // logLines waits for n lines about requests to a path.
 func (r *rig) logLines(path string, n int) (lines []map[string]any) {
 	r.t.Helper()
@@ -164,7 +169,7 @@ func TestPanics(t *testing.T) {
 	if n := logs.FilterMessage("panic").FilterField(zap.Any("panic", "a fault")).Len(); n != 2 {
 		t.Errorf("%d panics logged", n)
 	}
-	if n := logs.FilterMessage("request").FilterField(zap.String("outcome", "panic")).Len(); n != 2 {
+	if n := requestLines(logs, "outcome", "panic"); n != 2 {
 		t.Errorf("%d requests logged", n)
 	}
 }
@@ -185,7 +190,7 @@ func TestRoutinePollsAreLoggedNowAndThen(t *testing.T) {
 		}
 		r.get("alice", "/last")
 		r.logLine("/last")
-		return r.logs.FilterMessage("request").FilterField(zap.Int("one_in", oneIn)).Len()
+		return requestLines(r.logs, "one_in", int64(oneIn))
 	}
 	if n := lines(1, 5); n != 5 {
 		t.Errorf("one in 1: %d lines about 5 polls", n)
@@ -196,7 +201,7 @@ func TestRoutinePollsAreLoggedNowAndThen(t *testing.T) {
 	if n := lines(2, 300); n < 90 || n > 210 { // seven standard deviations
 		t.Errorf("one in 2: %d lines about 300 polls, the last ones throttled", n)
 	}
-	if n := r.logs.FilterField(zap.String("outcome", "poll: throttled")).Len(); n < 20 {
+	if n := requestLines(r.logs, "outcome", "poll: throttled"); n < 20 {
 		t.Errorf("%d lines about 111 throttled polls", n)
 	}
 }

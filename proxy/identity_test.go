@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"sluice/internal/servertest"
 	"sluice/proxy/config"
 )
@@ -142,7 +140,7 @@ func TestAHeldStreamEndsIfItIsNobodys(t *testing.T) {
 	next := r.openStream("", "Cookie: sid=x")
 	next(": held")
 	a.status.Store(0)
-	servertest.Eventually(t, "the stream ends", func() bool { return r.logs.FilterField(zap.String("outcome", "stream: held")).Len() == 1 })
+	servertest.Eventually(t, "the stream ends", func() bool { return requestLines(r.logs, "outcome", "stream: held") == 1 })
 	if got := r.get("", "/api/stream", "Cookie: sid=x"); got.status != http.StatusUnauthorized {
 		t.Errorf("when it is back: %d %s", got.status, got.body)
 	}
