@@ -217,7 +217,7 @@ func (t *sqliteTail) connect(ctx context.Context) error {
 }
 
 func (t *sqliteTail) drop() {
-	t.known, t.rows, t.window = false, false, nil
+	t.known, t.rows, t.window = false, false, nil // the next file may have other rows
 	if t.conn != nil {
 		_ = t.conn.Close()
 	}

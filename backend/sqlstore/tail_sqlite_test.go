@@ -106,6 +106,21 @@ func TestSQLiteTailOfChangesFurtherBack(t *testing.T) {
 	}
 }
 
+// What was left to compare is left for good once the tail cannot follow.
+func TestSQLiteTailThatCannotFollowAnyMore(t *testing.T) {
+	a := newApp(t, "app.db")
+	a.migrate(t, Up)
+	s, now := openStore(t, a.path), time.Now()
+	s.engine.(*sqliteFile).now = func() time.Time { return now }
+	tail := follow(t, s)
+	a.add(t, "a", "alice")
+	wantLook(t, tail, "a row", "alice")
+	a.must(t, `DROP INDEX `+indexRecent)
+	wantLook(t, tail, "the index is gone", "unknown")
+	now = now.Add(wholeEvery)
+	wantLook(t, tail, "nothing", "")
+}
+
 func TestSQLiteTailOfAnEmptyTable(t *testing.T) {
 	a := newApp(t, "app.db")
 	a.migrate(t, Up)
