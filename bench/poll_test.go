@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -30,7 +31,8 @@ const noFiveTimes = "a gin route that does nothing is itself three times as fast
 // Empty polls, as fast as they are answered, by Sluice and by what one would build or
 // take instead.
 func TestEmptyPoll(t *testing.T) {
-	lab.Need(t, "wrk", "nginx", "redis-server", "taskset")
+	needNchan(t)
+	lab.Need(t, "wrk", "redis-server")
 	server := servertest.StartRedis(t)
 	a := newApp(t, lab.Pick(1000, 1000, 20))
 	warm := a.serve(t, "SLUICE_REDIS_URL="+server.URL)
@@ -44,9 +46,15 @@ func TestEmptyPoll(t *testing.T) {
 			return r.Saturate(t, append([]int{s.PID()}, behind...)...)
 		}}
 	}
+	channel := nchan(t)
+	notModified := of(requests, channel)
+	notModified.Status, notModified.Body = http.StatusNotModified, ""
 	measured := lab.Interleave(t,
 		contender("net/http", "a bare handler", peer(t, lab.ServerCore, "nethttp")),
 		contender("gin", "a bare route", peer(t, lab.ServerCore, "gin")),
+		lab.Contender{Name: "nchan", What: "one nginx worker and one empty channel for all, which anybody may poll: 304", Run: func(t testing.TB) lab.Figures {
+			return notModified.Saturate(t, channel.PID())
+		}},
 		contender("Sluice, warm", "as it comes: HS256 cookie, limits, metrics, its log in a file, the feed of an SQLite file, and Redis, which it does not ask", warm, server.PID()),
 		updated(t),
 		contender("gin + go-redis", "a GET on each poll", peer(t, lab.ServerCore, "-redis", server.Addr, "gin-redis"), server.PID()),
@@ -61,7 +69,7 @@ func TestEmptyPoll(t *testing.T) {
 		Rows: []lab.Row{
 			{Work: "Warm empty poll", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin", AtLeast: 0.85},
 			{Work: "The same with 1,000 updates/s", Figure: lab.Rate, Of: "Sluice, 1,000 updates/s", Against: "Sluice, warm", AtLeast: 0.9,
-				Why: "four times a second the tail compares all it has seen of the last hour (30,000 rows here), which is half of it; the rest is the next poll of each user, which reads the database and tells Redis"},
+				Why: "each change is one read of the database by the next poll of its user, told to Redis, and a part of the look of the tail that finds it"},
 			{Work: "Empty poll with one Redis round trip", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin", AtLeast: 0.55},
 			{Work: "Warm, against a proxy in Go as one writes it first", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin + ReverseProxy, plain", AtLeast: 5},
 			{Work: "With Redis on each, against that", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin + ReverseProxy, plain", AtLeast: 3},

@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,10 +21,12 @@ var wrkScript string
 
 // Requests are GETs that are sent in turn, each with a user's cookie.
 type Requests struct {
-	Base  string // http://host:port
-	Each  []Request
-	Body  string // what each is answered with, besides status 200
-	files string // folder of what wrk reads; made when it is needed
+	Base string // http://host:port
+	Each []Request
+	// What each is answered with. The status is 200 unless it says something else.
+	Status int
+	Body   string
+	files  string // folder of what wrk reads; made when it is needed
 }
 
 // Request is one user's.
@@ -71,7 +75,7 @@ func (r *Requests) wrk(t testing.TB, long time.Duration, begun func()) (out stri
 	}
 	var written servertest.Output
 	cmd := exec.Command("wrk", "-t1", fmt.Sprint("-c", min(connections, len(r.Each))), "-d1h",
-		"-s", r.script(), r.Base, "--", r.list(), r.Body)
+		"-s", r.script(), r.Base, "--", r.list(), fmt.Sprint(cmp.Or(r.Status, http.StatusOK)), r.Body)
 	cmd.Stdout, cmd.Stderr = &written, &written
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

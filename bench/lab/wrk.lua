@@ -1,12 +1,13 @@
 -- Sends the requests of a file, one a line as "<target> <cookie>", in turn, and compares
--- every answer with the one that is expected. Arguments: the file, the expected body.
+-- every answer with the one that is expected. Arguments: the file, the expected status and
+-- the expected body.
 local requests, sent = {}, 0
 local threads = {}
 
 function setup(thread) table.insert(threads, thread) end
 
 function init(args)
-	expected, wrong, example = args[2], 0, ""
+	expectedStatus, expected, wrong, example = tonumber(args[2]), args[3], 0, ""
 	for line in io.lines(args[1]) do
 		local target, cookie = line:match("^(%S+) (.+)$")
 		requests[#requests + 1] = wrk.format("GET", target, { Cookie = cookie, ["Sluice-Client"] = "1.0.0", ["Sluice-Elapsed"] = "5" })
@@ -19,7 +20,7 @@ function request()
 end
 
 function response(status, headers, body)
-	if status ~= 200 or body ~= expected then
+	if status ~= expectedStatus or body ~= expected then
 		wrong, example = wrong + 1, status .. " " .. body
 	end
 end
