@@ -13,8 +13,8 @@ import (
 // (docs/guarantees.md): at 1,000 rows a second, to compare all of them each time would
 // take a tenth of a core.
 const (
-	newest     = 3 * time.Second
-	wholeEvery = 2 * time.Second
+	newest     = 2 * time.Second
+	wholeEvery = 4 * time.Second
 )
 
 // The window of an SQLite file, read in two steps: to read each of its rows costs
