@@ -36,8 +36,15 @@ type Measured struct {
 // gets slower or faster does so for all of them.
 func Interleave(t testing.TB, contenders ...Contender) []Measured {
 	t.Helper()
+	return InterleaveTimes(t, 1, contenders...)
+}
+
+// InterleaveTimes is Interleave with so many times as many runs, for figures that the
+// machine's other guests decide, as a quantile far out.
+func InterleaveTimes(t testing.TB, times int, contenders ...Contender) []Measured {
+	t.Helper()
 	all := make([]Measured, len(contenders))
-	for range Measuring().Repeats {
+	for range times * Measuring().Repeats {
 		for i, c := range contenders {
 			all[i].Name, all[i].What = c.Name, c.What
 			all[i].add(c.Run(t))
