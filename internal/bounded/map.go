@@ -61,7 +61,7 @@ func (m *Map[K, V]) of(key K) (*part[K, V], uint32) {
 	hash := maphash.Comparable(m.seed, key)
 	p := &m.parts[hash>>32%uint64(len(m.parts))]
 	p.mu.Lock()
-	return p, uint32(hash) //nolint:gosec // its lower half
+	return p, uint32(hash)
 }
 
 // Get returns an entry's value.
@@ -133,7 +133,7 @@ func (m *Map[K, V]) Len() (n int) {
 }
 
 // at is a slot by its number, which goes round.
-func (p *part[K, V]) at(i uint32) *slot[K, V] { return &p.slots[i&uint32(len(p.slots)-1)] } //nolint:gosec // there are fewer
+func (p *part[K, V]) at(i uint32) *slot[K, V] { return &p.slots[i&uint32(len(p.slots)-1)] }
 
 // find returns the slot of a key, or nil.
 func (p *part[K, V]) find(key K, hash uint32) *slot[K, V] {
@@ -194,7 +194,7 @@ func (p *part[K, V]) evict() {
 // remove empties a slot, and moves those after it back that a search would no longer find
 // (Knuth, algorithm 6.4R).
 func (p *part[K, V]) remove(i uint32) {
-	mask := uint32(len(p.slots) - 1) //nolint:gosec // there are fewer
+	mask := uint32(len(p.slots) - 1)
 	for next := i + 1; ; next++ {
 		s := p.at(next)
 		if !s.taken {

@@ -113,7 +113,7 @@ func TestEqualHashes(t *testing.T) {
 	m, seen := New[int, int](8), map[uint32]int{}
 	a, b := 0, 0
 	for b = 0; ; b++ {
-		hash := uint32(maphash.Comparable(m.seed, b)) //nolint:gosec // as in of
+		hash := uint32(maphash.Comparable(m.seed, b))
 		var ok bool
 		if a, ok = seen[hash]; ok {
 			break
