@@ -42,7 +42,7 @@ func TestParse(t *testing.T) {
 		"HTTP/1.0":                  {poll("HTTP/1.1", "HTTP/1.0"), false},
 		"no Host":                   {poll("Host: app.example:8080\r\n", ""), false},
 		"an empty Host":             {poll("app.example:8080", ""), false},
-		"two Hosts":                 {poll("Accept:", "Host:"), false},
+		"two Hosts":                 {poll("Accept: application/json", "Host: app.example"), false},
 		"an unusual Host":           {poll("app.example", "a/b"), false},
 		"not our client":            {poll("Sluice-Client", "Sluice-Visitor"), false},
 		"a client without a name":   {poll("Sluice-Client: 1.0.0", "Sluice-Client:"), false},
