@@ -74,6 +74,7 @@ func TestSQLiteTailOfChangesFurtherBack(t *testing.T) {
 	for _, change := range []string{
 		`UPDATE notifications SET user_id = 'zoe' WHERE id = 'a'`,
 		`UPDATE notifications SET user_id = 'zoe', created_at = '2026-01-02 03:04:40' WHERE id = 'a'`,
+		`UPDATE notifications SET user_id = 'zoe', created_at = '2026-01-02 03:04:21' WHERE id = 'a'`, // at 03:04:51, the end of the window
 	} {
 		for _, quiet := range []bool{true, false} {
 			a := newApp(t, "app.db")

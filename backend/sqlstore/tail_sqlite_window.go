@@ -43,7 +43,7 @@ type rowsOfMoment struct {
 func (t *sqliteTail) recent(ctx context.Context, tx *sql.Tx, users map[string]struct{}) (whole bool, err error) {
 	now, back := t.source.now(), newest
 	if t.wantsWhole() {
-		back = window
+		back = window + wholeEvery // what was within the window when it was changed, after the last time
 	}
 	from := sqliteStatements.moment(now.Add(-back).UnixMicro())
 	var size int
@@ -65,7 +65,7 @@ func (t *sqliteTail) recent(ctx context.Context, tx *sql.Tx, users map[string]st
 		found[at] = rows
 		seen += len(rows.each)
 	}
-	if t.left = back < window; t.left {
+	if t.left = back == newest; t.left {
 		maps.Copy(t.window, found)
 	} else {
 		t.window, t.compared = found, now

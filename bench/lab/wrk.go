@@ -23,7 +23,8 @@ var wrkScript string
 type Requests struct {
 	Base string // http://host:port
 	Each []Request
-	// What each is answered with. The status is 200 unless it says something else.
+	// What each is answered with. To Saturate the status is 200 unless it says something
+	// else, to OpenLoop always.
 	Status int
 	Body   string
 	files  string // folder of what wrk reads; made when it is needed

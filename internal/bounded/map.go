@@ -68,10 +68,11 @@ func (m *Map[K, V]) of(key K) (*part[K, V], uint32) {
 func (m *Map[K, V]) Get(key K) (value V, ok bool) {
 	p, hash := m.of(key)
 	defer p.mu.Unlock()
-	s := p.find(key, hash)
-	if s == nil {
+	i, ok := p.find(key, hash)
+	if !ok {
 		return value, false
 	}
+	s := p.at(i)
 	if !s.used { // what is not written stays shared between processors
 		s.used = true
 	}
@@ -88,7 +89,8 @@ func (m *Map[K, V]) Put(key K, value V) {
 func (m *Map[K, V]) Change(key K, f func(value V, known bool) V) {
 	p, hash := m.of(key)
 	defer p.mu.Unlock()
-	if s := p.find(key, hash); s != nil {
+	if i, ok := p.find(key, hash); ok {
+		s := p.at(i)
 		s.value, s.used = f(s.value, true), true
 		return
 	}
@@ -104,7 +106,8 @@ func (m *Map[K, V]) Change(key K, f func(value V, known bool) V) {
 func (m *Map[K, V]) ChangeKnown(key K, f func(value V) V) {
 	p, hash := m.of(key)
 	defer p.mu.Unlock()
-	if s := p.find(key, hash); s != nil {
+	if i, ok := p.find(key, hash); ok {
+		s := p.at(i)
 		s.value = f(s.value)
 	}
 }
@@ -113,11 +116,8 @@ func (m *Map[K, V]) ChangeKnown(key K, f func(value V) V) {
 func (m *Map[K, V]) Remove(key K) {
 	p, hash := m.of(key)
 	defer p.mu.Unlock()
-	for i := hash; p.count > 0 && p.at(i).taken; i++ {
-		if s := p.at(i); s.hash == hash && s.key == key {
-			p.remove(i)
-			return
-		}
+	if i, ok := p.find(key, hash); ok {
+		p.remove(i)
 	}
 }
 
@@ -135,20 +135,18 @@ func (m *Map[K, V]) Len() (n int) {
 // at is a slot by its number, which goes round.
 func (p *part[K, V]) at(i uint32) *slot[K, V] { return &p.slots[i&uint32(len(p.slots)-1)] }
 
-// find returns the slot of a key, or nil.
-func (p *part[K, V]) find(key K, hash uint32) *slot[K, V] {
-	if p.count == 0 {
-		return nil
-	}
-	for i := hash; ; i++ {
+// find tells which slot has a key, if one has.
+func (p *part[K, V]) find(key K, hash uint32) (i uint32, ok bool) {
+	for i = hash; p.count > 0; i++ {
 		s := p.at(i)
 		if !s.taken {
-			return nil
+			return i, false
 		}
 		if s.hash == hash && s.key == key {
-			return s
+			return i, true
 		}
 	}
+	return i, false
 }
 
 // free returns the slot for a key that is new.
