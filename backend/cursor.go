@@ -3,6 +3,7 @@ package backend
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -70,6 +71,9 @@ func (c Cursor) Seal(user string) string {
 func Open(text, user string) (Cursor, bool) {
 	if text == origin {
 		return Cursor{}, true
+	}
+	if strings.ContainsAny(text, "\r\n") {
+		return Cursor{}, false // base64's decoder passes over line breaks, the strict one too: one cursor would have many texts
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(b) < headLength+checkLength || b[0]&^(flagSettled|flagUUID) != version {

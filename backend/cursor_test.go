@@ -58,6 +58,8 @@ func TestOpenRefusesWhatIsNotSealed(t *testing.T) {
 		"truncated":    good[:len(good)-2],
 		"extended":     good + "AA",
 		"padded":       good + "=",
+		"a line break": good[:9] + "\n" + good[9:],
+		"broken ends":  good + "\r\n",
 		"changed":      strings.Replace(good, good[:1], "Z", 1),
 		"short base64": "AAAA",
 	} {
