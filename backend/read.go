@@ -165,7 +165,7 @@ func verdict(c Cursor, bare bool, w *window) Check {
 	switch {
 	case bare:
 		return CheckBare
-	case c.still():
+	case c.Still():
 		return CheckEqual
 	case !w.complete:
 		return CheckGap
@@ -175,8 +175,9 @@ func verdict(c Cursor, bare bool, w *window) Check {
 	return CheckEqual
 }
 
-// still reports a place behind which nothing can slide in any more.
-func (c Cursor) still() bool { return c.Settled || c.Key == (Key{}) }
+// Still reports a place behind which nothing can slide in any more. A poll from there
+// that finds nothing new asks for nothing but what is After it.
+func (c Cursor) Still() bool { return c.Settled || c.Key == (Key{}) }
 
 // repeats is what to send again: the look-back after a failed check, and what
 // stands shortly before a bare id while its item is young. The place's own item
@@ -205,7 +206,7 @@ func (r reader) repeats(k Key, check Check) ([]Notification, error) {
 // c is the place the reader came with.
 func (r reader) page(p Page, w *window, c Cursor, repeats, items []Notification) Page {
 	p.Items, p.Repeated = slices.Concat(repeats, items), len(repeats)
-	if !c.still() && len(items) == 0 {
+	if !c.Still() && len(items) == 0 {
 		c = r.cursor(c.Key, w)
 	}
 	for _, n := range items {
@@ -238,7 +239,7 @@ func (r reader) window(c Cursor, items []Notification) (*window, error) {
 	if len(items) > 0 {
 		to = items[len(items)-1].Key
 	}
-	if c.still() {
+	if c.Still() {
 		if len(items) == 0 {
 			// A settled place that stays is not looked at, so its sum proves nothing.
 			w.complete = c.Key == (Key{})

@@ -46,8 +46,9 @@ func crowdedPostgres(b *testing.B, l layout, n int) (*Store, string) {
 	return openPG(b, a.url), name
 }
 
-// BenchmarkPoll is the cost of an idle poll, of a first page, and of one that
-// finds an item new, by how many items the user has within the look-back.
+// BenchmarkPoll is the cost of an idle poll, of one behind whose place nothing can slide in,
+// of a first page, and of one that finds an item new, by how many items the user has within
+// the look-back.
 func BenchmarkPoll(b *testing.B) {
 	for _, n := range []int{100, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("sqlite/%d", n), func(b *testing.B) { benchmarkPolls(b, crowdedSQLite(b, n), busy) })
@@ -66,9 +67,10 @@ func benchmarkPolls(b *testing.B, s *Store, user string) {
 		b.Fatal(len(newest.Items))
 	}
 	for name, q := range map[string]backend.Query{
-		"idle":  {After: newest.Place, Limit: 50},
-		"first": {Limit: 50},
-		"new":   {After: newest.Marks[48].Seal(user), Limit: 50},
+		"idle":    {After: newest.Place, Limit: 50},
+		"settled": {After: backend.Cursor{Key: newest.Marks[49].Key, Settled: true}.Seal(user), Limit: 50},
+		"first":   {Limit: 50},
+		"new":     {After: newest.Marks[48].Seal(user), Limit: 50},
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

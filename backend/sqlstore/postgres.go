@@ -106,16 +106,28 @@ func (p *postgresServer) begin(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{Tx: tx, done: func() {}}
-	if v.sql, err = p.find(ctx, tx); err == nil {
-		// The moment of BEGIN: the state is taken by the first query after it.
-		err = tx.QueryRowContext(ctx, "SELECT now()").Scan(&v.now)
-	}
-	if err != nil {
+	// now() is the moment of BEGIN: the state is taken by the first query after it.
+	v := &view{querier: tx, end: func() { _ = tx.Rollback() }}
+	if err := p.look(ctx, v); err != nil {
 		v.end()
 		return nil, err
 	}
 	return v, nil
+}
+
+func (p *postgresServer) glance(ctx context.Context) (*view, error) {
+	v := &view{querier: p.db, end: func() {}}
+	err := p.look(ctx, v)
+	v.querier = &single{querier: p.db}
+	return v, err
+}
+
+// look finds out what a view needs besides the rows.
+func (p *postgresServer) look(ctx context.Context, v *view) (err error) {
+	if v.sql, err = p.find(ctx, v.querier); err != nil {
+		return err
+	}
+	return v.QueryRowContext(ctx, "SELECT now()").Scan(&v.now)
 }
 
 // find gives the statements that fit the app's tables.

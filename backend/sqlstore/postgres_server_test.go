@@ -44,7 +44,7 @@ func TestPostgresClock(t *testing.T) {
 	}
 	defer v.end()
 	var begin, later time.Time
-	if err := v.QueryRow(`SELECT transaction_timestamp(), clock_timestamp()`).Scan(&begin, &later); err != nil {
+	if err := v.QueryRowContext(t.Context(), `SELECT transaction_timestamp(), clock_timestamp()`).Scan(&begin, &later); err != nil {
 		t.Fatal(err)
 	}
 	if !v.now.Equal(begin) || !v.now.Before(later) {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// preparedDB keeps the statements of views: for SQLite, to understand the statement
+// preparedDB keeps statements: for SQLite, to understand the statement
 // of an empty poll is two thirds of the work. There are few, none made of what users send.
 type preparedDB struct {
 	*sql.DB
@@ -30,15 +30,26 @@ func (p *preparedDB) statement(ctx context.Context, query string) (*sql.Stmt, er
 	return p.kept[query], nil
 }
 
-// QueryContext is the transaction's, with a statement that is kept if there is a place
-// for it. It is prepared once on each connection.
-func (v *view) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if v.prepared == nil {
-		return v.Tx.QueryContext(ctx, query, args...)
-	}
-	kept, err := v.prepared.statement(ctx, query)
+// QueryContext is the database's own, with a statement that is kept. It is prepared once on
+// each connection.
+func (p *preparedDB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	kept, err := p.statement(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return v.StmtContext(ctx, kept).QueryContext(ctx, args...) //nolint:sqlclosecheck // the transaction ends it
+	return kept.QueryContext(ctx, args...)
+}
+
+// preparedTx is the same in a transaction.
+type preparedTx struct {
+	*sql.Tx
+	db *preparedDB
+}
+
+func (t preparedTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	kept, err := t.db.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return t.StmtContext(ctx, kept).QueryContext(ctx, args...) //nolint:sqlclosecheck // the transaction ends it
 }

@@ -2,8 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"slices"
 
 	"sluice/backend"
@@ -57,11 +55,11 @@ func (s *snapshot) Find(id string) (backend.Key, bool, error) {
 	if !possible {
 		return backend.Key{}, false, nil
 	}
-	key, err := scanKey(s.QueryRowContext(s.ctx, s.sql.find, s.owner, param))
-	if errors.Is(err, sql.ErrNoRows) {
-		return backend.Key{}, false, nil
+	keys, err := collect(s, scanKey, s.sql.find, s.owner, param)
+	if err != nil || len(keys) == 0 {
+		return backend.Key{}, false, err
 	}
-	return key, err == nil, err
+	return keys[0], true, nil
 }
 
 // items runs a query over live rows; args belong to its condition.

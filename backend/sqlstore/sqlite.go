@@ -72,7 +72,19 @@ func (f *sqliteFile) begin(ctx context.Context) (*view, error) {
 		release()
 		return nil, err
 	}
-	return &view{Tx: tx, sql: sqliteStatements, now: now, done: release, prepared: db}, nil
+	return &view{preparedTx{tx, db}, sqliteStatements, now, func() {
+		_ = tx.Rollback() // it has only read
+		release()
+	}}, nil
+}
+
+func (f *sqliteFile) glance(context.Context) (*view, error) {
+	now := f.now()
+	db, release, err := f.current()
+	if err != nil {
+		return nil, err
+	}
+	return &view{&single{querier: db}, sqliteStatements, now, release}, nil
 }
 
 // current is the open database. It is opened again when another file stands at

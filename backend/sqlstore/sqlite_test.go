@@ -118,7 +118,7 @@ func TestDoesNotHoldUpTheWriter(t *testing.T) {
 	}
 	defer v.end()
 	var n int
-	if err := v.QueryRow(`SELECT count(*) FROM notifications`).Scan(&n); err != nil {
+	if err := v.QueryRowContext(t.Context(), `SELECT count(*) FROM notifications`).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	a.must(t, `PRAGMA busy_timeout = 0`)

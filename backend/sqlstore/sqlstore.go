@@ -1,6 +1,6 @@
 // Package sqlstore reads notifications out of the app's own database, SQLite or
-// PostgreSQL. It only ever reads, each poll in one read transaction, so that a
-// page and the checksum in its cursor show the same state. Migrate adds two
+// PostgreSQL. It only ever reads, each poll in one statement or in one read transaction,
+// so that a page and the checksum in its cursor show the same state. Migrate adds two
 // indexes; a Tail follows what the app writes.
 //
 // What the databases say differently is in the dialect; the statements and the
@@ -34,6 +34,8 @@ type Store struct {
 type engine interface {
 	// begin opens a read-only transaction.
 	begin(ctx context.Context) (*view, error)
+	// glance is a view for one statement, without a transaction.
+	glance(ctx context.Context) (*view, error)
 	missingIndexes(ctx context.Context, v *view) ([]string, error)
 	// failed tells that a read has failed: what was found out about the database
 	// may no longer hold.
@@ -44,20 +46,12 @@ type engine interface {
 
 // view is one consistent state of the database.
 type view struct {
-	*sql.Tx
+	querier
 	sql *statements
 	// now is the clock of whoever dates the rows, at a moment before this state
 	// was taken: a row that is not in it became visible later than now.
-	now  time.Time
-	done func()
-	// prepared keeps statements; nil for PostgreSQL, whose driver does so by itself.
-	prepared *preparedDB
-}
-
-// end gives the transaction back.
-func (v *view) end() {
-	_ = v.Rollback() // it has only read
-	v.done()
+	now time.Time
+	end func()
 }
 
 // Read implements backend.Source.
@@ -73,7 +67,18 @@ func (s *Store) Read(ctx context.Context, c backend.Caller, q backend.Query) (ba
 }
 
 func (s *Store) read(ctx context.Context, user string, q backend.Query) (backend.Page, error) {
-	v, err := s.begin(ctx)
+	// Mostly nothing has come, and one statement tells: it sees one state by itself, and
+	// a transaction around it costs more than it does.
+	if c, ok := backend.Open(q.After, user); ok && c.Still() {
+		if page, err := s.answer(ctx, s.glance, user, q); !errors.Is(err, errSecond) {
+			return page, err
+		}
+	}
+	return s.answer(ctx, s.begin, user, q)
+}
+
+func (s *Store) answer(ctx context.Context, open func(context.Context) (*view, error), user string, q backend.Query) (backend.Page, error) {
+	v, err := open(ctx)
 	if err != nil {
 		return backend.Page{}, err
 	}
