@@ -23,6 +23,7 @@ var licences = []struct{ says, name string }{
 	{"Neither the name", "BSD-3-Clause"},
 	{"Redistribution and use in source and binary forms", "BSD-2-Clause"},
 	{"Permission is hereby granted, free of charge", "MIT"},
+	{"CC0 1.0 Universal", "CC0-1.0"},
 }
 
 // docs/licences.md is made of the licences that the modules themselves come with.

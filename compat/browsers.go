@@ -34,11 +34,11 @@ const (
 
 // Memory keeps browsers in this process.
 type Memory struct {
-	known *bounded.Map[string, []byte]
+	known *bounded.Map[[]byte]
 }
 
 // NewMemory keeps the browsers seen of late.
-func NewMemory() *Memory { return &Memory{bounded.New[string, []byte](browsersKept)} }
+func NewMemory() *Memory { return &Memory{bounded.New[[]byte](browsersKept)} }
 
 // Update implements Browsers.
 func (m *Memory) Update(_ context.Context, browser string, change func(*Browser)) (err error) {

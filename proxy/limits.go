@@ -22,13 +22,13 @@ const limitedUsers = 1 << 20
 type buckets struct {
 	every time.Duration // 0: no limit
 	burst time.Duration // how much too early a thing may be
-	due   *bounded.Map[string, int64]
+	due   *bounded.Map[int64]
 }
 
 // newBuckets limits each user to so many things a second, and burst at once. 0 a
 // second means no limit.
 func newBuckets(perSecond float64, burst int) *buckets {
-	b := &buckets{due: bounded.New[string, int64](limitedUsers)}
+	b := &buckets{due: bounded.New[int64](limitedUsers)}
 	if perSecond > 0 {
 		b.every = time.Duration(float64(time.Second) / perSecond)
 		b.burst = time.Duration(burst-1) * b.every

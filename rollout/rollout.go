@@ -44,7 +44,7 @@ type Flags struct {
 	api    *openfeature.EvaluationAPI
 	client *openfeature.Client
 	file   *flagFile // nil when no file was named
-	memo   *memo
+	memo   memo
 	opts   Options
 }
 
@@ -119,13 +119,13 @@ func (f *Flags) evaluate(ctx context.Context, flag *definition, user string) str
 
 // ask is the only place that trusts no provider: a value outside the flag's own is
 // answered by the safe one.
-func (f *Flags) ask(ctx context.Context, flag *definition, user string) *answer {
+func (f *Flags) ask(ctx context.Context, flag *definition, user string) answer {
 	// The error is in the details too: their value is then the safe one.
 	details, _ := f.client.StringValueDetails(ctx, flag.key, flag.safe, openfeature.NewEvaluationContext(user, nil))
 	if !flag.allows(details.Value) {
-		return answers[answer{flag.safe, label(openfeature.ErrorReason)}]
+		return answer{flag.safe, label(openfeature.ErrorReason)}
 	}
-	return answers[answer{details.Value, label(details.Reason)}]
+	return answer{details.Value, label(details.Reason)}
 }
 
 // Watch looks at the flag file every second until ctx ends, and puts what it

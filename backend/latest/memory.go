@@ -12,7 +12,7 @@ import (
 // Memory is a Cache in this process. It keeps the users who were active of late.
 type Memory struct {
 	start time.Time // reads on the monotonic clock count from here
-	users *bounded.Map[string, entry]
+	users *bounded.Map[entry]
 }
 
 // entry is what is kept of a user; at is 0 until a read has been stored.
@@ -24,7 +24,7 @@ type entry struct {
 
 // NewMemory keeps about so many users.
 func NewMemory(users int) *Memory {
-	return &Memory{time.Now(), bounded.New[string, entry](users)}
+	return &Memory{time.Now(), bounded.New[entry](users)}
 }
 
 // now is in microseconds since just before the start, so that 0 means never.

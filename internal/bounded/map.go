@@ -2,8 +2,12 @@
 package bounded
 
 import (
-	"hash/maphash"
+	"crypto/rand"
+	"encoding/binary"
 	"sync"
+	"unsafe"
+
+	"github.com/dchest/siphash"
 )
 
 // parts is how many locks a large Map has; entries are spread over them by their keys'
@@ -21,54 +25,69 @@ const (
 // what a read costs. So entries lie open in an array, where a key's hash says (linear
 // probing, Knuth vol. 3, section 6.4): a read touches one place. Go's own map touches three,
 // and a list in the order of use two more of other entries.
-type Map[K comparable, V any] struct {
-	seed  maphash.Seed
-	parts []part[K, V]
+//
+// What touches all of them is the garbage collector, unless there are no pointers in them.
+// So of a key only a hash is kept: SipHash-2-4 of 128 bits (Aumasson and Bernstein 2012) under
+// a secret of this Map's own, of which no two keys have the same, whoever chooses them. A V
+// without pointers makes entries free of them.
+type Map[V any] struct {
+	secret hash
+	parts  []part[V]
 }
 
-type part[K comparable, V any] struct {
+type part[V any] struct {
 	mu    sync.Mutex
 	most  int
 	count int
-	hand  uint32
-	slots []slot[K, V] // as many as a power of two
+	hand  uint64
+	slots []slot[V] // as many as a power of two
 }
 
-type slot[K comparable, V any] struct {
-	hash  uint32
+type slot[V any] struct {
+	hash  hash
 	taken bool
 	used  bool // since it was taken, or the hand last came by
-	key   K
 	value V
 }
 
+// hash is a key's. Its first word says where a search begins, its second in which part.
+type hash [2]uint64
+
 // New makes a map for most entries; if it is large, for up to a few percent less,
 // since hashes do not spread them evenly.
-func New[K comparable, V any](most int) *Map[K, V] {
+func New[V any](most int) *Map[V] {
 	n := 1
 	if most >= small {
 		n = parts
 	}
-	m := &Map[K, V]{seed: maphash.MakeSeed(), parts: make([]part[K, V], n)}
+	var secret [16]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	m := &Map[V]{secret: hash{binary.NativeEndian.Uint64(secret[:]), binary.NativeEndian.Uint64(secret[8:])}, parts: make([]part[V], n)}
 	for i := range m.parts {
 		m.parts[i].most = max(1, most/n)
 	}
 	return m
 }
 
-// of returns the part of a key, locked, and the key's hash in it.
-func (m *Map[K, V]) of(key K) (*part[K, V], uint32) {
-	hash := maphash.Comparable(m.seed, key)
-	p := &m.parts[hash>>32%uint64(len(m.parts))]
+// hash reads a key as it stands.
+func (m *Map[V]) hash(key string) (h hash) {
+	h[0], h[1] = siphash.Hash128(m.secret[0], m.secret[1], unsafe.Slice(unsafe.StringData(key), len(key)))
+	return h
+}
+
+// of returns the part of a key, locked, and the key's hash.
+func (m *Map[V]) of(key string) (*part[V], hash) {
+	h := m.hash(key)
+	p := &m.parts[h[1]%uint64(len(m.parts))]
 	p.mu.Lock()
-	return p, uint32(hash)
+	return p, h
 }
 
 // Get returns an entry's value.
-func (m *Map[K, V]) Get(key K) (value V, ok bool) {
-	p, hash := m.of(key)
+func (m *Map[V]) Get(key string) (value V, ok bool) {
+	p, h := m.of(key)
 	defer p.mu.Unlock()
-	i, ok := p.find(key, hash)
+	i, ok := p.find(h)
 	if !ok {
 		return value, false
 	}
@@ -80,16 +99,16 @@ func (m *Map[K, V]) Get(key K) (value V, ok bool) {
 }
 
 // Put adds an entry, or gives it another value.
-func (m *Map[K, V]) Put(key K, value V) {
+func (m *Map[V]) Put(key string, value V) {
 	m.Change(key, func(V, bool) V { return value })
 }
 
 // Change lets f change an entry's value while nobody else can, and is told whether there
 // was one; if not, f is given the zero value. f must not use the map.
-func (m *Map[K, V]) Change(key K, f func(value V, known bool) V) {
-	p, hash := m.of(key)
+func (m *Map[V]) Change(key string, f func(value V, known bool) V) {
+	p, h := m.of(key)
 	defer p.mu.Unlock()
-	if i, ok := p.find(key, hash); ok {
+	if i, ok := p.find(h); ok {
 		s := p.at(i)
 		s.value, s.used = f(s.value, true), true
 		return
@@ -97,32 +116,32 @@ func (m *Map[K, V]) Change(key K, f func(value V, known bool) V) {
 	var none V
 	value := f(none, false)
 	p.makeRoom()
-	*p.free(hash) = slot[K, V]{hash, true, false, key, value} // who came once only goes first
+	*p.free(h) = slot[V]{h, true, false, value} // who came once only goes first
 	p.count++
 }
 
 // ChangeKnown is Change for an entry that there is; if there is none, nothing happens. It
 // is no use of the entry.
-func (m *Map[K, V]) ChangeKnown(key K, f func(value V) V) {
-	p, hash := m.of(key)
+func (m *Map[V]) ChangeKnown(key string, f func(value V) V) {
+	p, h := m.of(key)
 	defer p.mu.Unlock()
-	if i, ok := p.find(key, hash); ok {
+	if i, ok := p.find(h); ok {
 		s := p.at(i)
 		s.value = f(s.value)
 	}
 }
 
 // Remove drops an entry, if there is one.
-func (m *Map[K, V]) Remove(key K) {
-	p, hash := m.of(key)
+func (m *Map[V]) Remove(key string) {
+	p, h := m.of(key)
 	defer p.mu.Unlock()
-	if i, ok := p.find(key, hash); ok {
+	if i, ok := p.find(h); ok {
 		p.remove(i)
 	}
 }
 
 // Len is the number of entries.
-func (m *Map[K, V]) Len() (n int) {
+func (m *Map[V]) Len() (n int) {
 	for i := range m.parts {
 		p := &m.parts[i]
 		p.mu.Lock()
@@ -133,16 +152,16 @@ func (m *Map[K, V]) Len() (n int) {
 }
 
 // at is a slot by its number, which goes round.
-func (p *part[K, V]) at(i uint32) *slot[K, V] { return &p.slots[i&uint32(len(p.slots)-1)] }
+func (p *part[V]) at(i uint64) *slot[V] { return &p.slots[i&uint64(len(p.slots)-1)] }
 
 // find tells which slot has a key, if one has.
-func (p *part[K, V]) find(key K, hash uint32) (i uint32, ok bool) {
-	for i = hash; p.count > 0; i++ {
+func (p *part[V]) find(h hash) (i uint64, ok bool) {
+	for i = h[0]; p.count > 0; i++ {
 		s := p.at(i)
 		if !s.taken {
 			return i, false
 		}
-		if s.hash == hash && s.key == key {
+		if s.hash == h {
 			return i, true
 		}
 	}
@@ -150,8 +169,8 @@ func (p *part[K, V]) find(key K, hash uint32) (i uint32, ok bool) {
 }
 
 // free returns the slot for a key that is new.
-func (p *part[K, V]) free(hash uint32) *slot[K, V] {
-	for i := hash; ; i++ {
+func (p *part[V]) free(h hash) *slot[V] {
+	for i := h[0]; ; i++ {
 		if s := p.at(i); !s.taken {
 			return s
 		}
@@ -160,7 +179,7 @@ func (p *part[K, V]) free(hash uint32) *slot[K, V] {
 
 // makeRoom sees to it that there is a free slot for one more entry, and more of them to
 // end a search at: a quarter at least.
-func (p *part[K, V]) makeRoom() {
+func (p *part[V]) makeRoom() {
 	if p.count >= p.most {
 		p.evict()
 	}
@@ -168,7 +187,7 @@ func (p *part[K, V]) makeRoom() {
 		return
 	}
 	old := p.slots
-	p.slots = make([]slot[K, V], max(4, 2*len(old)))
+	p.slots = make([]slot[V], max(4, 2*len(old)))
 	for _, s := range old {
 		if s.taken {
 			*p.free(s.hash) = s
@@ -177,7 +196,7 @@ func (p *part[K, V]) makeRoom() {
 }
 
 // evict drops the first entry that the hand finds unused.
-func (p *part[K, V]) evict() {
+func (p *part[V]) evict() {
 	for ; ; p.hand++ {
 		switch s := p.at(p.hand); {
 		case s.taken && !s.used:
@@ -191,18 +210,18 @@ func (p *part[K, V]) evict() {
 
 // remove empties a slot, and moves those after it back that a search would no longer find
 // (Knuth, algorithm 6.4R).
-func (p *part[K, V]) remove(i uint32) {
-	mask := uint32(len(p.slots) - 1)
+func (p *part[V]) remove(i uint64) {
+	mask := uint64(len(p.slots) - 1)
 	for next := i + 1; ; next++ {
 		s := p.at(next)
 		if !s.taken {
 			break
 		}
-		if (next-s.hash)&mask >= (next-i)&mask { // it began to search at i or before
+		if (next-s.hash[0])&mask >= (next-i)&mask { // it began to search at i or before
 			*p.at(i) = *s
 			i = next
 		}
 	}
-	*p.at(i) = slot[K, V]{}
+	*p.at(i) = slot[V]{}
 	p.count--
 }

@@ -17,7 +17,7 @@ const (
 	// maxToken is the longest credential that is looked at, in bytes; browsers keep no
 	// cookie over 4,096.
 	maxToken = 8192
-	// remembered is how many verdicts are kept, about 150 bytes each.
+	// remembered is how many verdicts are kept, about 130 bytes each.
 	remembered = 1 << 20
 )
 
@@ -81,18 +81,17 @@ func isPlain(value string) bool {
 // verdict is what was found out about a credential. Times are in microseconds since 1970:
 // there may be a million verdicts.
 type verdict struct {
-	user    string
-	err     error // why it has no user
+	user    string // empty: the app does not accept it
 	expires int64
 	until   int64 // how long this is believed
 }
 
 // verdicts are kept by the hash of the credential: a dump of memory shows none.
 type verdicts struct {
-	kept *bounded.Map[[sha256.Size]byte, verdict]
+	kept *bounded.Map[verdict]
 }
 
-func newVerdicts() verdicts { return verdicts{bounded.New[[sha256.Size]byte, verdict](remembered)} }
+func newVerdicts() verdicts { return verdicts{bounded.New[verdict](remembered)} }
 
 func hashOf(c backend.Caller) [sha256.Size]byte {
 	var room [512]byte // on the stack, for most tokens
@@ -101,12 +100,12 @@ func hashOf(c backend.Caller) [sha256.Size]byte {
 
 // get returns a verdict that still counts; one that does not is dropped.
 func (v verdicts) get(hash [sha256.Size]byte) (verdict, bool) {
-	found, ok := v.kept.Get(hash)
+	found, ok := v.kept.Get(string(hash[:]))
 	if ok && time.Now().UnixMicro() >= found.until {
-		v.kept.Remove(hash)
+		v.kept.Remove(string(hash[:]))
 		return verdict{}, false
 	}
 	return found, ok
 }
 
-func (v verdicts) add(hash [sha256.Size]byte, found verdict) { v.kept.Put(hash, found) }
+func (v verdicts) add(hash [sha256.Size]byte, found verdict) { v.kept.Put(string(hash[:]), found) }

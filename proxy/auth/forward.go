@@ -74,8 +74,8 @@ func (f *Forward) Authenticate(r *http.Request) (Identity, error) {
 			return Identity{}, err
 		}
 	}
-	if found.err != nil {
-		return Identity{}, found.err
+	if found.user == "" {
+		return Identity{}, errRefused
 	}
 	c.User = found.user
 	return Identity{c, time.Now().Add(unlimited)}, nil
@@ -88,12 +88,12 @@ func (f *Forward) share(ctx context.Context, c backend.Caller) (verdict, error) 
 	answer := f.asking.DoChan(string(hash[:]), func() (any, error) {
 		asked := time.Now()
 		user, err := f.ask(context.WithoutCancel(ctx), c)
-		found := verdict{user: user, err: err, until: asked.Add(forwardedFor).UnixMicro()}
+		found := verdict{user: user, until: asked.Add(forwardedFor).UnixMicro()}
 		switch {
-		case errors.Is(err, ErrUnavailable):
-			return found, err
-		case err != nil:
+		case errors.Is(err, errRefused):
 			found.until = asked.Add(refusedFor).UnixMicro()
+		case err != nil:
+			return verdict{}, err
 		}
 		f.told.add(hash, found)
 		return found, nil
