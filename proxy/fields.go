@@ -47,9 +47,8 @@ type trust struct {
 // clean takes from a request to the app what the app would believe of Sluice and
 // must not believe of a client, and adds whom it comes from.
 func (t trust) clean(in *http.Request, out http.Header) {
-	known := t.proxies.Sent(in)
 	for name := range out {
-		if aboutClient(name) && (!known || name != textproto.CanonicalMIMEHeaderKey(auth.Alike(name))) {
+		if aboutClient(name) && (!t.proxies.Sent(in) || name != textproto.CanonicalMIMEHeaderKey(auth.Alike(name))) {
 			delete(out, name)
 		}
 	}

@@ -185,8 +185,9 @@ func (g *Gateway) pass(rec *recorder, r *http.Request) {
 		return
 	}
 	rec.outcome = "passed"
-	// The app may answer before it has read all of an upload. HTTP/2 always lets it.
-	_ = http.NewResponseController(rec).EnableFullDuplex()
+	if rec.body != nil { // the app may answer before it has read all of it; HTTP/2 always lets it
+		_ = http.NewResponseController(rec).EnableFullDuplex()
+	}
 	g.app.ServeHTTP(asSent{rec}, r)
 }
 
