@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // add inserts a row of now.
@@ -147,6 +149,50 @@ func TestSQLiteTailCannotFollow(t *testing.T) {
 			wantLook(t, tail, "a row", "unknown")
 			wantLook(t, tail, "nothing", "")
 		})
+	}
+}
+
+// Rows of one created_at are told apart, whatever their names are; for usual ones it does
+// not take a look at each.
+func TestSQLiteTailTellsRowsApart(t *testing.T) {
+	for name, id := range map[string]string{"usual": "'one'", "with a NUL": "'one' || char(0) || 'two'", "a number": "7", "none": "NULL", "empty": "''"} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, "app.db")
+			a.migrate(t, Up)
+			store := openStore(t, a.path)
+			tail := follow(t, store)
+			a.must(t, `INSERT INTO notifications(id, user_id, created_at) VALUES (`+id+`, 'alice', datetime('now', '+1 hour')), ('b', 'bob', datetime('now', '+1 hour'))`)
+			wantLook(t, tail, "two rows", "alice bob")
+			a.must(t, `UPDATE notifications SET user_id = 'carol' || char(0) WHERE user_id = 'alice'`)
+			a.add(t, "d", "dave")
+			wantLook(t, tail, "one is another's now, and a third", "carol\x00 dave")
+			a.must(t, `UPDATE notifications SET user_id = 'erin' WHERE id = 'b'`)
+			a.add(t, "f", "frank")
+			wantLook(t, tail, "another one, beside a name with a NUL", "erin frank")
+		})
+	}
+}
+
+func TestSQLiteTailReadsUsualRowsTogether(t *testing.T) {
+	a := newApp(t, "app.db")
+	a.migrate(t, Up)
+	tail := follow(t, openStore(t, a.path)).(*sqliteTail)
+	a.must(t, `INSERT INTO notifications(id, user_id, created_at) VALUES ('a', 'alice', datetime('now', '+1 hour')), ('b', 'bob', datetime('now', '+1 hour'))`)
+	tx, err := tail.conn.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	users := map[string]struct{}{}
+	found, err := tail.moments(t.Context(), tx, legacyText(time.Now().UnixMicro()), users)
+	if err != nil || len(found) != 1 || len(users) != 2 {
+		t.Errorf("%v %v %v", found, users, err)
+	}
+	for at, rows := range found {
+		one, err := tail.compare(t.Context(), tx, at, map[string]struct{}{})
+		if diff := cmp.Diff(one, rows.each); diff != "" || err != nil || len(one) != 2 {
+			t.Errorf("together they are others than one by one: %s %v", diff, err)
+		}
 	}
 }
 
