@@ -37,8 +37,14 @@ type heapUse struct {
 // quiet tells whether little has happened in the second since before.
 func (now heapUse) quiet(before heapUse) bool { return now.allocated-before.allocated < quietRate }
 
-// wasteful tells whether more than an eighth of what is kept is of no use.
-func (now heapUse) wasteful() bool { return now.resident > now.live+max(now.live/8, littleGarbage) }
+// wasteful tells whether more than an eighth of what is kept is of no use. What was live
+// before much has happened says nothing any more: then a little is enough.
+func (now heapUse) wasteful(afterMuch bool) bool {
+	if afterMuch {
+		return now.resident > now.live+littleGarbage
+	}
+	return now.resident > now.live+max(now.live/8, littleGarbage)
+}
 
 // tidy collects garbage and gives memory back to the system when little is going on,
 // until ctx ends. The runtime itself waits until as much garbage as is in use has gathered,
@@ -46,7 +52,7 @@ func (now heapUse) wasteful() bool { return now.resident > now.live+max(now.live
 func tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
-	quiet := 0
+	quiet, much := 0, false
 	for before := readHeap(); ; {
 		select {
 		case <-ctx.Done():
@@ -55,11 +61,11 @@ func tidy(ctx context.Context) {
 		}
 		now := readHeap()
 		if quiet++; !now.quiet(before) {
-			quiet = 0
+			quiet, much = 0, true
 		}
-		if quiet >= quietFor && now.wasteful() {
+		if quiet >= quietFor && now.wasteful(much) {
 			debug.FreeOSMemory()
-			quiet = 0
+			quiet, much = 0, false
 		}
 		before = now
 	}

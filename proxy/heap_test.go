@@ -45,17 +45,19 @@ func TestMemoryGoesBack(t *testing.T) {
 func TestWhenMemoryGoesBack(t *testing.T) {
 	const mb = 1 << 20
 	for name, c := range map[string]struct {
-		now             heapUse
-		quiet, wasteful bool
+		now                        heapUse
+		quiet, wasteful, afterMuch bool
 	}{
-		"nothing to gain":  {heapUse{100 * mb, 200 * mb, 210 * mb}, true, false},
-		"a little":         {heapUse{100 * mb, 4 * mb, 5 * mb}, true, false},
-		"an eighth":        {heapUse{100*mb + quietRate - 1, 200 * mb, 226 * mb}, true, true},
-		"much is going on": {heapUse{100*mb + quietRate, 200 * mb, 400 * mb}, false, true},
+		"nothing to gain":  {heapUse{100 * mb, 200 * mb, 201 * mb}, true, false, false},
+		"less than it was": {heapUse{100 * mb, 200 * mb, 190 * mb}, true, false, false},
+		"a little":         {heapUse{100 * mb, 4 * mb, 5 * mb}, true, false, false},
+		"a twentieth":      {heapUse{100 * mb, 200 * mb, 210 * mb}, true, false, true},
+		"an eighth":        {heapUse{100*mb + quietRate - 1, 200 * mb, 226 * mb}, true, true, true},
+		"much is going on": {heapUse{100*mb + quietRate, 200 * mb, 400 * mb}, false, true, true},
 	} {
 		before := heapUse{allocated: 100 * mb}
-		if c.now.quiet(before) != c.quiet || c.now.wasteful() != c.wasteful {
-			t.Errorf("%s: %v %v", name, c.now.quiet(before), c.now.wasteful())
+		if c.now.quiet(before) != c.quiet || c.now.wasteful(false) != c.wasteful || c.now.wasteful(true) != c.afterMuch {
+			t.Errorf("%s: %v %v %v", name, c.now.quiet(before), c.now.wasteful(false), c.now.wasteful(true))
 		}
 	}
 }

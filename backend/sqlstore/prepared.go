@@ -33,7 +33,7 @@ func (p *preparedDB) statement(ctx context.Context, query string) (*sql.Stmt, er
 // QueryContext is the database's own, with a statement that is kept. It is prepared once on
 // each connection.
 func (p *preparedDB) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	kept, err := p.statement(ctx, query)
+	kept, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return nil, err
 	}
