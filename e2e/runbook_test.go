@@ -257,6 +257,9 @@ func (m *migration) aDayPasses() {
 	m.stopSluice()
 	m.startSluice()
 	m.crowd.news("after a restart")
+	m.eventually("Prometheus sees it again", func() bool {
+		return strings.Contains(m.browserOf("an operator").get(m.stands["http://127.0.0.1:9090"], "/api/v1/query?query=sluice_poll_interval_advised_seconds"), `"value":`)
+	})
 }
 
 func (m *migration) phase4() {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -133,9 +134,10 @@ func TestProbesAndReturnsAreCounted(t *testing.T) {
 	r := newRig(t, withFlags(t, "sse", "bridge"), func(c *config.Config) {
 		c.Compat.Heartbeat, c.Compat.MaxDuration = 100*time.Millisecond, 6*time.Second
 	})
-	for range 2 {
+	for i := range 2 {
 		r.ask("alice", "/api/stream")
-		servertest.Eventually(t, "the stream is over", func() bool { return r.counts("compat_streams 0") })
+		gone := fmt.Sprintf(`compat_stream_closes_total{reason="gone"} %d`, i+1)
+		servertest.Eventually(t, "the stream is over", func() bool { return r.counts(gone) })
 	}
 	r.get("alice", "/api/stream?last_event_id=0") // to its end
 	if !r.counts("compat_stream_probes_total 1") || !r.counts(`compat_stream_returns_total{after="cut"} 1`) {
