@@ -26,7 +26,7 @@ func TestGrowth(t *testing.T) {
 	lab.Record(t, lab.Experiment{
 		Title: "Growth", Method: "wrk, 64 connections, 200,000 different warm empty polls, of users at random. All known users have an item that has expired, and have polled before.",
 		Columns:  []string{lab.ServerCPU, lab.Rate, memory, redisMemory},
-		Measured: lab.Interleave(t, known(t, ofFew, few), known(t, ofMany, many)),
+		Measured: lab.InterleaveTimes(t, lab.Turns, known(t, ofFew, few), known(t, ofMany, many)),
 		Rows: []lab.Row{
 			{Work: "Cost per poll as known users grow", Figure: lab.ServerCPU, Of: ofMany, Against: ofFew, AtMost: 1.1,
 				Why: "of a million users nothing is in the processor's caches: their name, and credential, flag, limit and place, each in a table of its own, are half of it; the rest is what else is no longer in the caches, the system's part of a poll and new memory"},
@@ -36,7 +36,7 @@ func TestGrowth(t *testing.T) {
 }
 
 // mostPolling is how many different requests are sent, by as many users at most: about as
-// many as are answered in one run. They differ for few users too, so that the load, which
+// many as are answered in three seconds. They differ for few users too, so that the load, which
 // is not in the processor's caches either, comes as fast.
 const mostPolling = 200_000
 

@@ -22,7 +22,7 @@ func TestPassThrough(t *testing.T) {
 	lab.Record(t, lab.Experiment{
 		Title: "Pass-through", Method: "wrk, 64 connections, to a bare net/http backend that answers with few bytes: the hardest case, since only the proxy works.",
 		Columns: []string{lab.Rate, lab.P50, lab.P99, lab.ServerCPU, lab.TotalCPU},
-		Measured: lab.Interleave(t,
+		Measured: lab.InterleaveTimes(t, lab.Turns,
 			contender("ReverseProxy", "httputil's, bare, with 256 kept connections and a pool of buffers", peer(t, lab.ServerCore, "-app", backend.url, "proxy")),
 			contender("Sluice", "as it comes", a.serve(t, "SLUICE_UPSTREAM_URL="+backend.url)),
 			contender("nginx", "one worker, 64 kept connections", nginx(t, backend)),

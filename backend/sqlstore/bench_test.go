@@ -19,7 +19,7 @@ func crowdedSQLite(b *testing.B, n int) *Store {
 	}
 	a.must(b, `WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < $1)
 		INSERT INTO notifications(id, user_id, level, title, text, created_at)
-		SELECT lower(hex(randomblob(16))), CASE WHEN i % 2 = 0 THEN 'busy' ELSE 'u' || i % 1000 END, 'info', 'T', 'Report ready',
+		SELECT lower(hex(randomblob(16))), CASE WHEN i % 2 = 0 THEN 'busy' ELSE 'u' || (i % 1000) END, 'info', 'T', 'Report ready',
 			datetime('now', -(3000.0 * ($1 - i) / $1) || ' seconds') FROM g`, 2*n)
 	return openStore(b, a.path)
 }
@@ -91,7 +91,7 @@ func BenchmarkPostgresLook(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/%d per second", name, rate), func(b *testing.B) {
 				a := newPGApp(b, layouts[name])
 				a.fill(b, 10_000)
-				created, id, user := "now() + interval '1 hour'", "gen_random_uuid()", "'u' || i % 1000"
+				created, id, user := "now() + interval '1 hour'", "gen_random_uuid()", "'u' || (i % 1000)"
 				if a.layout.uuids {
 					user = "gen_random_uuid()"
 				} else {

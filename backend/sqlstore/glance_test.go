@@ -66,6 +66,22 @@ func TestEmptyPollNeedsNoTransaction(t *testing.T) {
 	}
 }
 
+// What a glance has read too late is no answer, though nothing ended its statement.
+func TestGlanceTooLate(t *testing.T) {
+	s := openStore(t, newApp(t, "app.db").path)
+	poll := func() error {
+		_, err := s.Read(t.Context(), backend.Caller{User: "alice"}, backend.Query{After: "0", Limit: 5})
+		return err
+	}
+	if err := poll(); err != nil {
+		t.Fatal(err)
+	}
+	s.timeout = 1
+	if err := poll(); backend.FaultOf(err) != backend.TooLate {
+		t.Errorf("after the time-out: %v", err)
+	}
+}
+
 // The clock of a view without a transaction is the database's too, and not later than what
 // it shows.
 func TestPostgresGlanceClock(t *testing.T) {

@@ -59,6 +59,9 @@ func (s *Store) Read(ctx context.Context, c backend.Caller, q backend.Query) (ba
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	page, err := s.read(ctx, c.User, q)
+	if err == nil {
+		err = ctx.Err() // not every statement is ended by it, but late is late
+	}
 	if err != nil {
 		s.failed()
 		return backend.Page{}, blame(ctx, err)

@@ -39,8 +39,8 @@ func Interleave(t testing.TB, contenders ...Contender) []Measured {
 	return InterleaveTimes(t, 1, contenders...)
 }
 
-// InterleaveTimes is Interleave with so many times as many runs, for figures that the
-// machine's other guests decide, as a quantile far out.
+// InterleaveTimes is Interleave with so many times as many runs: those of closed loops
+// (Turns), and where the machine's other guests decide, as of a quantile far out.
 func InterleaveTimes(t testing.TB, times int, contenders ...Contender) []Measured {
 	t.Helper()
 	all := make([]Measured, len(contenders))

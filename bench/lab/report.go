@@ -86,9 +86,10 @@ func machine() []string {
 // Markdown is the report for people.
 func (r Report) Markdown() string {
 	var b strings.Builder
+	size := sizes[r.Size]
 	fmt.Fprintf(&b, "# What Sluice costs, beside what one would pick instead\n\nWritten by `./bench/run` on %s, commit %s: %s.\n", r.Date, r.Commit, strings.Join(r.Machine, "; "))
-	fmt.Fprintf(&b, "What is measured has core %s; the load and all other servers share core %s. Figures are medians of %d runs of %s each, with the lowest and\nthe highest; contenders take turns. Commands: `taskset -c %s` before what is measured; the load is `wrk -t1 -c%d -s lab/wrk.lua` or the open loop of `lab/openloop.go`. Each answer's status and body was compared with what it should be. \"All CPU\" is that of the servers, without the load.\n",
-		ServerCore, LoadCore, sizes[r.Size].Repeats, sizes[r.Size].Run, ServerCore, connections)
+	fmt.Fprintf(&b, "What is measured has core %s; the load and all other servers share core %s. Figures are medians of %d runs of %s each, those of closed loops of %d of %s, with the\nlowest and the highest; contenders take turns. Commands: `taskset -c %s` before what is measured; the load is `wrk -t1 -c%d -s lab/wrk.lua` or the open loop of `lab/openloop.go`. Each answer's status and body was compared with what it should be. \"All CPU\" is that of the servers, without the load.\n",
+		ServerCore, LoadCore, size.Repeats, size.Run, Turns*size.Repeats, size.Run/Turns, ServerCore, connections)
 	b.WriteString("\n| Work | Target | Measured | |\n|---|---|---|---|\n")
 	for _, e := range r.Experiments {
 		for _, row := range e.Rows {

@@ -36,13 +36,13 @@ type Request struct{ Target, Cookie string }
 // connections of the load: enough to keep a server busy, as in anchors of the field.
 const connections = 64
 
-// Saturate asks with wrk as fast as the answers come: a closed loop, which tells how
+// Saturate asks with wrk, for a turn, as fast as the answers come: a closed loop, which tells how
 // much a server can do. (Its latencies are those of a server with 64 requests waiting.)
 // servers are measured, of which the first is the one under test.
 func (r *Requests) Saturate(t testing.TB, servers ...int) Figures {
 	t.Helper()
 	before := make([]time.Duration, len(servers))
-	out, busy := r.wrk(t, Measuring().Run, func() { // what a server does while wrk makes ready is no part of it
+	out, busy := r.wrk(t, Measuring().Run/Turns, func() { // what a server does while wrk makes ready is no part of it
 		for i, pid := range servers {
 			before[i] = CPU(t, pid)
 		}

@@ -1,6 +1,6 @@
--- Sends the requests of a file, one a line as "<target> <cookie>", in turn, and compares
--- every answer with the one that is expected. Arguments: the file, the expected status and
--- the expected body.
+-- Sends the requests of a file, one a line as "<target> <cookie>", in turn from any of them
+-- on, so that short runs do not all send the same ones, and compares every answer with the
+-- one that is expected. Arguments: the file, the expected status and the expected body.
 local requests, sent = {}, 0
 local threads = {}
 
@@ -12,6 +12,8 @@ function init(args)
 		local target, cookie = line:match("^(%S+) (.+)$")
 		requests[#requests + 1] = wrk.format("GET", target, { Cookie = cookie, ["Sluice-Client"] = "1.0.0", ["Sluice-Elapsed"] = "5" })
 	end
+	math.randomseed(os.time())
+	sent = math.random(#requests) - 1
 end
 
 function request()
