@@ -3,20 +3,35 @@ package proxy
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"sluice/internal/servertest"
 )
 
 func TestASmallHeapIsLeftAlone(t *testing.T) {
+	t.Setenv("GOGC", "")
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	floor := heapFloor()
+	if percent := debug.SetGCPercent(gcPercent); percent != gcPercent {
+		t.Errorf("it is collected at %d %%", percent)
+	}
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	if m.NextGC < 2*heapFloorSize {
+	if m.NextGC < heapFloorSize+heapFloorSize*gcPercent/100 {
 		t.Errorf("collected again at %d bytes", m.NextGC)
 	}
 	runtime.KeepAlive(floor)
+}
+
+func TestWhoeverSetsGOGCHasTheLastWord(t *testing.T) {
+	t.Setenv("GOGC", "70")
+	defer debug.SetGCPercent(debug.SetGCPercent(70))
+	heapFloor()
+	if percent := debug.SetGCPercent(70); percent != 70 {
+		t.Errorf("it is collected at %d %%", percent)
+	}
 }
 
 // What was used once goes back to the system when little is going on, and while much is

@@ -24,7 +24,7 @@ func (s *Store) Check(ctx context.Context) (hints []string, err error) {
 	}
 	defer v.end()
 	// No row, but every column.
-	if _, err := (&snapshot{view: v, ctx: ctx}).Newest(0); err != nil {
+	if _, err := (&snapshot{view: v}).Newest(0); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	missing, err := s.missingIndexes(ctx, v)

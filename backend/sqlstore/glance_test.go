@@ -66,19 +66,16 @@ func TestEmptyPollNeedsNoTransaction(t *testing.T) {
 	}
 }
 
-// What a glance has read too late is no answer, though nothing ended its statement.
-func TestGlanceTooLate(t *testing.T) {
+// What was read too late is no answer, though nothing ended its statements.
+func TestReadTooLate(t *testing.T) {
 	s := openStore(t, newApp(t, "app.db").path)
-	poll := func() error {
-		_, err := s.Read(t.Context(), backend.Caller{User: "alice"}, backend.Query{After: "0", Limit: 5})
-		return err
-	}
-	if err := poll(); err != nil {
-		t.Fatal(err)
-	}
-	s.timeout = 1
-	if err := poll(); backend.FaultOf(err) != backend.TooLate {
-		t.Errorf("after the time-out: %v", err)
+	for name, q := range map[string]backend.Query{"a glance": {After: "0", Limit: 5}, "a transaction": {Limit: 5}} {
+		read(t, s, "alice", q)
+		s.timeout = 1
+		if _, err := s.Read(t.Context(), backend.Caller{User: "alice"}, q); backend.FaultOf(err) != backend.TooLate {
+			t.Errorf("%s: %v", name, err)
+		}
+		s.timeout = readTimeout
 	}
 }
 

@@ -107,7 +107,7 @@ func (p *postgresServer) begin(ctx context.Context) (*view, error) {
 		return nil, err
 	}
 	// now() is the moment of BEGIN: the state is taken by the first query after it.
-	v := &view{querier: tx, end: func() { _ = tx.Rollback() }}
+	v := &view{querier: tx, ctx: ctx, end: func() { _ = tx.Rollback() }}
 	if err := p.look(ctx, v); err != nil {
 		v.end()
 		return nil, err
@@ -116,7 +116,7 @@ func (p *postgresServer) begin(ctx context.Context) (*view, error) {
 }
 
 func (p *postgresServer) glance(ctx context.Context) (*view, error) {
-	v := &view{querier: p.db, end: func() {}}
+	v := &view{querier: p.db, ctx: ctx, end: func() {}}
 	err := p.look(ctx, v)
 	v.querier = &single{querier: p.db}
 	return v, err

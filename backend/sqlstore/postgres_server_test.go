@@ -27,7 +27,7 @@ func TestPostgresOneState(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer v.end()
-	s := &snapshot{view: v, ctx: t.Context(), owner: "alice"}
+	s := &snapshot{view: v, owner: "alice"}
 	a.Insert(t, sourcetest.Row{ID: "b", User: "alice", CreatedAt: time.Now()})
 	items, err := s.Newest(9)
 	if err != nil || ids(items) != "a" {

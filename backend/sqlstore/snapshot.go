@@ -1,7 +1,6 @@
 package sqlstore
 
 import (
-	"context"
 	"slices"
 
 	"sluice/backend"
@@ -10,7 +9,6 @@ import (
 // snapshot is one user's rows in a view: a backend.Snapshot.
 type snapshot struct {
 	*view
-	ctx   context.Context
 	owner any // the user, as a parameter
 }
 

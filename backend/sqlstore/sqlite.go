@@ -67,34 +67,31 @@ func (f *sqliteFile) begin(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx = unwatched(ctx)
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		release()
 		return nil, err
 	}
-	return &view{preparedTx{tx, db}, sqliteStatements, now, func() {
+	return &view{preparedTx{tx, db}, ctx, sqliteStatements, now, func() {
 		_ = tx.Rollback() // it has only read
 		release()
 	}}, nil
 }
 
-func (f *sqliteFile) glance(context.Context) (*view, error) {
+func (f *sqliteFile) glance(ctx context.Context) (*view, error) {
 	now := f.now()
 	db, release, err := f.current()
 	if err != nil {
 		return nil, err
 	}
-	return &view{&single{querier: unwatched{db}}, sqliteStatements, now, release}, nil
+	return &view{&single{querier: db}, unwatched(ctx), sqliteStatements, now, release}, nil
 }
 
-// unwatched ends no statement before its time. database/sql and the driver each start a
-// goroutine to wait for that, which are a quarter of what an empty poll costs; and what
-// a glance reads lies together in an index.
-type unwatched struct{ querier }
-
-func (u unwatched) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return u.querier.QueryContext(context.WithoutCancel(ctx), query, args...)
-}
+// unwatched ends no statement before its time. To wait for that, database/sql and the
+// driver start a goroutine each, and another one for a transaction, which are a quarter of
+// what an empty poll costs; and what a poll reads lies together in an index.
+func unwatched(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 // current is the open database. It is opened again when another file stands at
 // its path, as after a restore: open connections would show the old one for ever.

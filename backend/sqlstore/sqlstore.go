@@ -47,6 +47,7 @@ type engine interface {
 // view is one consistent state of the database.
 type view struct {
 	querier
+	ctx context.Context // of the statements of a poll
 	sql *statements
 	// now is the clock of whoever dates the rows, at a moment before this state
 	// was taken: a row that is not in it became visible later than now.
@@ -90,7 +91,7 @@ func (s *Store) answer(ctx context.Context, open func(context.Context) (*view, e
 	if !possible {
 		return backend.Read(backend.NewList(nil, false, v.now), user, LookBack, q)
 	}
-	return backend.Read(&snapshot{view: v, ctx: ctx, owner: owner}, user, LookBack, q)
+	return backend.Read(&snapshot{view: v, owner: owner}, user, LookBack, q)
 }
 
 // Tail follows the app's data. Each has a connection of its own; it connects at
