@@ -114,7 +114,7 @@ func needNchan(t testing.TB) {
 	}
 }
 
-const streamCosts = "of net/http's own 26 KiB nothing can be spared without hijacking; what Sluice adds is 2 KiB of stack, 3 of what it knows of user and stream, and 4 of gaps between what is kept, which the reads at the beginning have left"
+const streamCosts = "of net/http's own 26 KiB nothing can be spared without hijacking; what Sluice adds is 2 KiB of stack, 3 of what it knows of user and stream, and 3 of gaps between what is kept, which the reads at the beginning have left"
 
 // Memory of a process that holds streams, for each of them.
 func TestHeldStreams(t *testing.T) {

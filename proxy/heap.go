@@ -90,6 +90,6 @@ func readHeap() heapUse {
 	}
 	runtimemetrics.Read(samples)
 	of := func(i int) uint64 { return samples[i].Value.Uint64() }
-	real := func(bytes uint64) uint64 { return bytes - min(bytes, heapFloorSize) }
-	return heapUse{of(0), real(of(1)), real(of(2) + of(3))}
+	used := func(bytes uint64) uint64 { return bytes - min(bytes, heapFloorSize) }
+	return heapUse{of(0), used(of(1)), used(of(2) + of(3))}
 }
