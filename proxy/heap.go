@@ -12,8 +12,8 @@ const (
 	// gcPercent is how much garbage may gather, of what is in use. The runtime's own 100
 	// would cost a gateway with many streams 2 KiB more for each: what is kept of them lies
 	// between the garbage of their beginning, and does so for as long as they last.
-	gcPercent     = 40
-	heapFloorSize = 50 << 20
+	gcPercent     = 33
+	heapFloorSize = 70 << 20
 )
 
 // heapFloor is in the garbage collector's books for as long as it is kept, and takes no
