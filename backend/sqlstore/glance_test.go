@@ -79,6 +79,22 @@ func TestReadTooLate(t *testing.T) {
 	}
 }
 
+// A poll's statements on an SQLite file run under a context that cannot end: for one that
+// can, three goroutines are started for each poll.
+func TestSQLiteIsUnwatched(t *testing.T) {
+	s := openStore(t, newApp(t, "app.db").path)
+	for name, open := range map[string]func(context.Context) (*view, error){"a glance": s.glance, "a transaction": s.begin} {
+		v, err := open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.ctx.Done() != nil {
+			t.Errorf("%s is watched", name)
+		}
+		v.end()
+	}
+}
+
 // The clock of a view without a transaction is the database's too, and not later than what
 // it shows.
 func TestPostgresGlanceClock(t *testing.T) {
