@@ -26,7 +26,7 @@ func BenchmarkWarmEmptyPoll(b *testing.B) {
 	}
 }
 
-// A recorder notes what is sent, and the outcome has a name; the race detector empties
+// A recorder notes what is sent, the outcome has a name, and so has the user; the race detector empties
 // pools now and then. More would be garbage a hundred thousand times a second.
 func TestAWarmEmptyPollAllocatesLittle(t *testing.T) {
 	if n := testing.AllocsPerRun(100, warmPoll(t)); n > 3 {

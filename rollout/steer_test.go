@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"sluice/internal/bounded/boundedtest"
 )
 
 // Precedence: a disabled flag, then the file's lists of users, then the
@@ -101,10 +103,11 @@ func TestAHeadingIsInForceAtOnce(t *testing.T) {
 	}
 }
 
-// Every poll asks, so asking again makes no garbage.
+// Every poll asks, so asking again makes no garbage, and what is remembered is none of the collector's work.
 func TestAskingAgainAllocatesNothing(t *testing.T) {
 	f := open(t, writeFlags(t, everybody(Poll)), Options{})
 	if n := testing.AllocsPerRun(100, func() { f.Transport(t.Context(), alice) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
+	boundedtest.NoPointers[kept](t)
 }

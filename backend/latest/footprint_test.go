@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"sluice/internal/bounded/boundedtest"
 	"sluice/internal/redisconn"
 	"sluice/internal/servertest"
 )
@@ -30,6 +31,9 @@ func footprintUsers(t *testing.T) int {
 	}
 	return n
 }
+
+// Nothing of a million users is work of the garbage collector.
+func TestMemoryHasNoPointers(t *testing.T) { boundedtest.NoPointers[entry](t) }
 
 // An active user costs Redis little: all of the server's memory counts, its
 // tables and the expiry of keys included.

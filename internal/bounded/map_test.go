@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"sluice/internal/bounded/boundedtest"
 )
 
 // Whatever is done to it, it holds what a plain map would; but one that is full has one
@@ -157,29 +159,10 @@ func TestSecrets(t *testing.T) {
 
 // Entries of a million users are not looked at by the garbage collector.
 func TestEntriesAreFreeOfPointers(t *testing.T) {
-	if s := reflect.TypeFor[slot[int64]](); hasPointers(s) {
-		t.Errorf("%s has pointers", s)
-	}
-	if !hasPointers(reflect.TypeFor[slot[string]]()) {
+	boundedtest.NoPointers[slot[int64]](t)
+	if !boundedtest.HasPointers(reflect.TypeFor[slot[string]]()) {
 		t.Error("a string has none")
 	}
-}
-
-func hasPointers(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if hasPointers(t.Field(i).Type) {
-				return true
-			}
-		}
-		return false
-	case reflect.Array:
-		return hasPointers(t.Elem())
-	case reflect.Bool, reflect.Int64, reflect.Uint64, reflect.Uint32:
-		return false
-	}
-	return true
 }
 
 // A large one holds nearly as many as it may, and no more.

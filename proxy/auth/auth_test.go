@@ -144,7 +144,7 @@ func TestVerdictsAreRememberedUntilExp(t *testing.T) {
 		if _, err := v.Authenticate(r); !errors.Is(err, jwt.ErrTokenExpired) {
 			t.Errorf("at exp: %v", err)
 		}
-		if n := v.keys.Load().verified.kept.Len(); n != 0 {
+		if n := v.keys.Load().verified.short.Len(); n != 0 {
 			t.Errorf("%d expired tokens stay remembered", n)
 		}
 	})

@@ -17,7 +17,7 @@ const (
 	// maxToken is the longest credential that is looked at, in bytes; browsers keep no
 	// cookie over 4,096.
 	maxToken = 8192
-	// remembered is how many verdicts are kept, about 130 bytes each.
+	// remembered is how many verdicts are kept, about 180 bytes each.
 	remembered = 1 << 20
 )
 
@@ -86,12 +86,27 @@ type verdict struct {
 	until   int64 // how long this is believed
 }
 
-// verdicts are kept by the hash of the credential: a dump of memory shows none.
+// verdicts are kept by the hash of the credential: a dump of memory shows none. Those of
+// users with a short name, as nearly all have, are kept without a pointer: each of a million names
+// would be an object that the garbage collector visits, and one more place in memory that a poll does.
 type verdicts struct {
-	kept *bounded.Map[verdict]
+	short *bounded.Map[shortVerdict]
+	long  *bounded.Map[verdict]
 }
 
-func newVerdicts() verdicts { return verdicts{bounded.New[verdict](remembered)} }
+// shortName is how long a short name is, in bytes: with it, UUIDs, what sign-in services
+// call their users and most mail addresses fit.
+const shortName = 47
+
+type shortVerdict struct {
+	expires, until int64
+	length         uint8
+	user           [shortName]byte
+}
+
+func newVerdicts() verdicts {
+	return verdicts{bounded.New[shortVerdict](remembered), bounded.New[verdict](remembered)}
+}
 
 func hashOf(c backend.Caller) [sha256.Size]byte {
 	var room [512]byte // on the stack, for most tokens
@@ -100,12 +115,35 @@ func hashOf(c backend.Caller) [sha256.Size]byte {
 
 // get returns a verdict that still counts; one that does not is dropped.
 func (v verdicts) get(hash [sha256.Size]byte) (verdict, bool) {
-	found, ok := v.kept.Get(string(hash[:]))
+	found, ok := v.find(string(hash[:]))
 	if ok && time.Now().UnixMicro() >= found.until {
-		v.kept.Remove(string(hash[:]))
+		v.drop(string(hash[:]))
 		return verdict{}, false
 	}
 	return found, ok
 }
 
-func (v verdicts) add(hash [sha256.Size]byte, found verdict) { v.kept.Put(string(hash[:]), found) }
+func (v verdicts) find(key string) (verdict, bool) {
+	if kept, ok := v.short.Get(key); ok {
+		return verdict{string(kept.user[:kept.length]), kept.expires, kept.until}, true
+	}
+	return v.long.Get(key)
+}
+
+func (v verdicts) drop(key string) {
+	v.short.Remove(key)
+	v.long.Remove(key)
+}
+
+// add keeps a verdict in place of what was known of the credential.
+func (v verdicts) add(hash [sha256.Size]byte, found verdict) {
+	key := string(hash[:])
+	v.drop(key)
+	if len(found.user) > shortName {
+		v.long.Put(key, found)
+		return
+	}
+	kept := shortVerdict{expires: found.expires, until: found.until, length: uint8(len(found.user))} //nolint:gosec // 47 at most
+	copy(kept.user[:], found.user)
+	v.short.Put(key, kept)
+}

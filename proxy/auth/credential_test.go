@@ -4,6 +4,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"sluice/backend"
+	"sluice/internal/bounded/boundedtest"
 )
 
 // The cookie is the one that net/http finds, which is also the app's.
@@ -23,4 +27,30 @@ func FuzzCookieOf(f *testing.F) {
 			t.Errorf("%q, want %q of %q and %q", got, want, a, b)
 		}
 	})
+}
+
+// What is kept of a credential is the last verdict on it, however long its user's name.
+func TestVerdicts(t *testing.T) {
+	boundedtest.NoPointers[shortVerdict](t)
+	v, hash := newVerdicts(), hashOf(backend.Caller{Token: "token"})
+	later, expires := time.Now().Add(time.Hour).UnixMicro(), time.Now().UnixMicro()
+	for _, length := range []int{0, 1, shortName, shortName + 1, 255, 36, 0} {
+		want := verdict{strings.Repeat("x", length), expires, later}
+		v.add(hash, want)
+		if got, ok := v.get(hash); !ok || got != want {
+			t.Errorf("of %d bytes: %+v %v, want %+v", length, got, ok, want)
+		}
+		if n := v.short.Len() + v.long.Len(); n != 1 {
+			t.Errorf("of %d bytes: %d verdicts on a credential", length, n)
+		}
+		if _, ok := v.get(hashOf(backend.Caller{Token: "token", Via: backend.Bearer})); ok {
+			t.Error("another credential has the same verdict")
+		}
+	}
+	for _, name := range []string{"alice", strings.Repeat("x", 255)} {
+		v.add(hash, verdict{name, expires, time.Now().UnixMicro()})
+		if got, ok := v.get(hash); ok || v.short.Len()+v.long.Len() > 0 {
+			t.Errorf("%+v is believed for too long, or stays", got)
+		}
+	}
 }
