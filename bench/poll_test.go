@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -18,11 +16,9 @@ import (
 )
 
 const (
-	updatesPerSecond = 1000
 	// perSecond is the load of an open loop: far from what any contender can do.
 	perSecond = 4000
 
-	updateRate     = "updates/s"
 	fromRedisShare = "share from Redis"
 )
 
@@ -56,8 +52,6 @@ func TestEmptyPoll(t *testing.T) {
 			return notModified.Saturate(t, channel.PID())
 		}},
 		contender("Sluice, warm", "as it comes: HS256 cookie, limits, metrics, its log in a file, the feed of an SQLite file, and Redis, which it does not ask", warm, server.PID()),
-		besideWriter(t, requests, warm, server),
-		updated(t),
 		contender("gin + go-redis", "a GET on each poll", peer(t, lab.ServerCore, "-redis", server.Addr, "gin-redis"), server.PID()),
 		fromRedis(t, a, server, requests),
 		contender("gin + ReverseProxy", "tuned as well as it can be, to a bare net/http backend", peer(t, lab.ServerCore, "-app", backend.url, "gin-proxy"), backend.PID()),
@@ -66,13 +60,9 @@ func TestEmptyPoll(t *testing.T) {
 	)
 	lab.Record(t, lab.Experiment{
 		Title: "Empty polls", Method: fmt.Sprintf("wrk, 64 connections, %d users in turn: a closed loop, so latencies are those of 64 polls at a time.", a.users),
-		Columns: []string{lab.Rate, lab.P50, lab.P99, lab.ServerCPU, lab.TotalCPU, lab.LoadBusy, updateRate, fromRedisShare}, Measured: measured,
+		Columns: []string{lab.Rate, lab.P50, lab.P99, lab.ServerCPU, lab.TotalCPU, lab.LoadBusy, fromRedisShare}, Measured: measured,
 		Rows: []lab.Row{
 			{Work: "Warm empty poll", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin", AtLeast: 0.85},
-			{Work: "The same with 1,000 updates/s", Figure: lab.Rate, Of: "Sluice, 1,000 updates/s", Against: "Sluice, warm", AtLeast: 0.9,
-				Why: "a part of it is not Sluice's (the next row): who adds the rows shares a core with the load, and both cores a processor"},
-			{Work: "The same, against polls beside as many changes of something else", Figure: lab.Rate, Of: "Sluice, 1,000 updates/s", Against: "Sluice, warm, beside a writer", AtLeast: 0.9,
-				Why: "each change is one read of the database by the next poll of its user, told to Redis, and a part of the look of the tail that finds it"},
 			{Work: "Empty poll with one Redis round trip", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin", AtLeast: 0.55},
 			{Work: "Warm, against a proxy in Go as one writes it first", Figure: lab.Rate, Of: "Sluice, warm", Against: "gin + ReverseProxy, plain", AtLeast: 5},
 			{Work: "With Redis on each, against that", Figure: lab.Rate, Of: "Sluice, from Redis", Against: "gin + ReverseProxy, plain", AtLeast: 3},
@@ -115,90 +105,6 @@ func fromRedis(t testing.TB, a *app, server *servertest.Redis, requests lab.Requ
 			f[fromRedisShare] = asked / polled
 			return f
 		},
-	}
-}
-
-// besideWriter is the warm gateway while rows are added that are none of its business: what
-// is left of its polls then is not lost to the changes, but to who makes them.
-func besideWriter(t testing.TB, requests lab.Requests, warm node, redis *servertest.Redis) lab.Contender {
-	t.Helper()
-	a := newApp(t, lab.Pick(1000, 1000, 20))
-	r := of(requests, warm)
-	return lab.Contender{
-		Name: "Sluice, warm, beside a writer", What: "warm, while 1,000 rows a second are added to a file that is not its app's",
-		Run: func(t testing.TB) lab.Figures {
-			stop := a.update(t, 0, a.users)
-			f := r.Saturate(t, warm.PID(), redis.PID())
-			f[updateRate] = stop()
-			return f
-		},
-	}
-}
-
-// updated is a gateway whose users' data changes. A new row is one that has expired
-// already: what was known of its user is forgotten and read again, and every poll is
-// still empty. Each run has users of its own, since such rows pile up behind their places.
-func updated(t testing.TB) lab.Contender {
-	t.Helper()
-	users, runs := lab.Pick(1000, 1000, 20), lab.Turns*lab.Measuring().Repeats
-	server, a := servertest.StartRedis(t), newApp(t, users*runs)
-	s := a.serve(t, "SLUICE_REDIS_URL="+server.URL)
-	all := polls(t, s, a.users)
-	return lab.Contender{
-		Name: "Sluice, 1,000 updates/s", What: "warm, while rows are added for its users at random, each in a transaction of its own; as many were for others in the half minute before",
-		Run: func(t testing.TB) lab.Figures {
-			runs--
-			a.must(t, `WITH RECURSIVE g(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM g WHERE i + 1 < $1)
-				INSERT INTO notifications(id, user_id, level, title, text, created_at)
-				SELECT lower(hex(randomblob(16))), 'other-' || i, 'info', 'T', 'T', datetime('now', '-' || (i / $2) || ' seconds') FROM g`,
-				lab.Pick(30, 30, 1)*updatesPerSecond, updatesPerSecond)
-			begun, stop := time.Now(), a.update(t, runs*users, users)
-			servertest.Eventually(t, "the tail has seen the rows of the half minute before", func() bool {
-				return s.counter(t, "sluice_feed_lag_seconds") < time.Since(begun).Seconds()
-			})
-			r := &lab.Requests{Base: s.url, Body: emptyPoll, Each: all.Each[runs*users : (runs+1)*users]}
-			r.Once(t) // what these rows cost is no part of the run
-			const reads = `sluice_source_requests_total{outcome="ok",source="sqlite"}`
-			before := s.counter(t, reads)
-			f := r.Saturate(t, s.PID(), server.PID())
-			f[updateRate] = stop()
-			least := updatesPerSecond / 2 * (lab.Measuring().Run / lab.Turns).Seconds() // several of a user are one read
-			if read := s.counter(t, reads) - before; read < least && !lab.Smoke() {     // in which there may be no look
-				t.Errorf("there were %.0f reads, fewer than %.0f", read, least)
-			}
-			return f
-		},
-	}
-}
-
-// update adds rows for users from the first one on, until it is stopped; that tells how
-// many a second there were.
-func (a *app) update(t testing.TB, first, users int) (stop func() float64) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	insert, err := a.db.PrepareContext(ctx, `INSERT INTO notifications(id, user_id, level, title, text, created_at, expires_at)
-		VALUES (lower(hex(randomblob(16))), 'user-' || ($1 + abs(random() % $2)), 'info', 'T', 'T', datetime('now'), '2000-01-01 00:00:00')`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	start, n, ended := time.Now(), 0, make(chan error, 1)
-	go func() {
-		defer insert.Close()
-		for ; ctx.Err() == nil; n++ {
-			time.Sleep(time.Until(start.Add(time.Duration(n) * time.Second / updatesPerSecond)))
-			if _, err := insert.Exec(first, users); err != nil {
-				ended <- err
-				return
-			}
-		}
-		ended <- nil
-	}()
-	return func() float64 {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		return float64(n) / time.Since(start).Seconds()
 	}
 }
 
