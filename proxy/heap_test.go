@@ -68,7 +68,9 @@ func TestWhenMemoryGoesBack(t *testing.T) {
 		"a little":         {heapUse{100 * mb, 4 * mb, 5 * mb}, true, false, false},
 		"a twentieth":      {heapUse{100 * mb, 200 * mb, 210 * mb}, true, false, true},
 		"an eighth":        {heapUse{100*mb + quietRate - 1, 200 * mb, 226 * mb}, true, true, true},
-		"much is going on": {heapUse{100*mb + quietRate, 200 * mb, 400 * mb}, false, true, true},
+		"many streams":     {heapUse{103 * mb, 170 * mb, 200 * mb}, true, true, true},
+		"much is going on": {heapUse{104 * mb, 170 * mb, 200 * mb}, false, true, true},
+		"some polls":       {heapUse{100*mb + quietRate, 4 * mb, 9 * mb}, false, true, true},
 	} {
 		before := heapUse{allocated: 100 * mb}
 		if c.now.quiet(before) != c.quiet || c.now.wasteful(false) != c.wasteful || c.now.wasteful(true) != c.afterMuch {
