@@ -60,7 +60,7 @@ func (b *batches) run(ctx context.Context, script *redis.Script, key string, arg
 
 // work asks until nobody waits.
 func (b *batches) work() {
-	deep(1)
+	deep()
 	for batch := b.next(); batch != nil; batch = b.next() {
 		b.ask(batch)
 	}

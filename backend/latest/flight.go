@@ -61,7 +61,7 @@ func (f *flights) enter(ctx context.Context, key flight, bound func(time.Time) t
 	}
 	f.under[key] = c
 	go func() {
-		deep(1)
+		deep()
 		defer cancel()
 		c.page, c.err = read(ctx)
 		f.forget(key, c)

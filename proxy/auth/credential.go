@@ -143,7 +143,7 @@ func (v verdicts) add(hash [sha256.Size]byte, found verdict) {
 		v.long.Put(key, found)
 		return
 	}
-	kept := shortVerdict{expires: found.expires, until: found.until, length: uint8(len(found.user))} //nolint:gosec // 47 at most
+	kept := shortVerdict{expires: found.expires, until: found.until, length: uint8(len(found.user))}
 	copy(kept.user[:], found.user)
 	v.short.Put(key, kept)
 }
