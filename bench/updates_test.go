@@ -27,7 +27,7 @@ func TestUpdates(t *testing.T) {
 	s := own.serve(t, "SLUICE_REDIS_URL="+server.URL)
 	all := polls(t, s, own.users)
 
-	// during is a turn in which first, if not nil, begins something; what it returns ends it.
+	// during is a turn while something goes on that first begins, and the function it returns ends.
 	during := func(name, what string, first func(t testing.TB, turn int) (stop func() float64)) lab.Contender {
 		turn := -1
 		return lab.Contender{Name: name, What: what, Run: func(t testing.TB) lab.Figures {
