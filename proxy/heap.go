@@ -33,10 +33,10 @@ const (
 	// fetched again when there is more to do.
 	quietFor = 3
 	// quietRate is how much a gateway allocates in a second that has little to do, in
-	// bytes: no more than some hundred polls, or quietShare of what it holds. 10,000 streams
+	// bytes: no more than some hundred polls, or one quietPart of what it holds. 10,000 streams
 	// hold 200 MB, and allocate up to 1.8 MB a second while they look for news every 5 s.
-	quietRate  = 1 << 20
-	quietShare = 1. / 64
+	quietRate = 1 << 20
+	quietPart = 64
 	// littleGarbage is not worth a collection, in bytes.
 	littleGarbage = 2 << 20
 )
@@ -50,7 +50,7 @@ type heapUse struct {
 
 // quiet tells whether little has happened in the second since before.
 func (now heapUse) quiet(before heapUse) bool {
-	return now.allocated-before.allocated < max(quietRate, uint64(quietShare*float64(now.resident)))
+	return now.allocated-before.allocated < max(quietRate, now.resident/quietPart)
 }
 
 // wasteful tells whether more than an eighth of what is kept is of no use. What was live
