@@ -117,9 +117,12 @@ func (r *rig) insert(user string, ago time.Duration, ids ...string) {
 	}
 }
 
+// expiry is the same for all tokens: a token that differs is another browser.
+var expiry = time.Now().Add(time.Hour).Unix()
+
 func tokenFor(t testing.TB, user string) string {
 	t.Helper()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"user_id": user, "exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(testKey))
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"user_id": user, "exp": expiry}).SignedString([]byte(testKey))
 	if err != nil {
 		t.Fatal(err)
 	}
