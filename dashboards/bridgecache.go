@@ -1,7 +1,7 @@
 package dashboards
 
 // heard are streams whose first heartbeat our client has confirmed in time.
-const heard = `sum(rate(sluice_compat_stream_echo_seconds_bucket{@, le="5"}[@]))`
+const heard = `sum(rate(sluice_compat_stream_echo_seconds_bucket{@, le=~"5|5.0"}[@]))`
 
 // bridgeAndCache is about the parts that are not seen from outside while they work.
 func bridgeAndCache() *board {

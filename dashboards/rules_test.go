@@ -190,7 +190,7 @@ func TestServiceLevels(t *testing.T) {
 			}
 		}
 	}
-	if strings.Count(text.String(), fmt.Sprintf(`transport="poll", le="%d"`, StalenessTarget)) != 7 {
+	if strings.Count(text.String(), fmt.Sprintf(`transport="poll", le=~"%[1]d|%[1]d.0"`, StalenessTarget)) != 7 {
 		t.Error("late is not what the dashboards call late")
 	}
 	if !strings.Contains(text.String(), fmt.Sprintf("* 3600 > %d ", AlarmTarget)) {

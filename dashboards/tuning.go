@@ -55,4 +55,4 @@ func tuning() *board {
 
 // onTime is the share of polled items within the target; 10 s is an edge of the
 // histogram, so it is exact.
-const onTime = `sum(rate(sluice_delivery_staleness_seconds_bucket{@, transport="poll", le="10"}[@])) / sum(rate(sluice_delivery_staleness_seconds_count{@, transport="poll"}[@]))`
+const onTime = `sum(rate(sluice_delivery_staleness_seconds_bucket{@, transport="poll", le=~"10|10.0"}[@])) / sum(rate(sluice_delivery_staleness_seconds_count{@, transport="poll"}[@]))`
