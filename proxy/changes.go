@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"sluice/backend/feed"
 	"sluice/backend/latest"
+	"sluice/proxy/auth"
 )
 
 // follow starts the feed of changes: what the store's tail sees, and what the
@@ -80,17 +82,17 @@ func (g *Gateway) changed(w http.ResponseWriter, r *http.Request) {
 
 func readSignal(body interface{ Read([]byte) (int, error) }) (user string, err error) {
 	var signal struct {
-		UserID string `json:"user_id"`
+		UserID json.RawMessage `json:"user_id"`
 	}
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&signal); err != nil {
 		return "", errors.New(`want a JSON object such as {"user_id":"42"}`)
 	}
-	if signal.UserID == "" {
-		return "", errors.New("user_id: is missing")
+	if user, err = auth.UserIn(signal.UserID); err != nil {
+		return "", fmt.Errorf("user_id: %w", err)
 	}
-	return signal.UserID, nil
+	return user, nil
 }
 
 // authorizeAdmin lets a request with the admin token through, and answers all

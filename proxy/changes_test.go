@@ -36,17 +36,19 @@ func (r *rig) signal(body, authorization string) *httptest.ResponseRecorder {
 }
 
 func TestASignalEndsTheWait(t *testing.T) {
-	r := newRig(t, signalled)
-	place := r.get("alice", "/api/notifications").page(t).Cursor
-	r.insert("alice", 0, "a")
-	if p := r.get("alice", "/api/notifications?after_id="+place).page(t); len(p.Notifications) != 0 {
-		t.Fatal("the cache does not answer, so this test shows nothing")
-	}
-	if w := r.signal(`{"user_id":"alice"}`, "Bearer "+adminToken); w.Code != http.StatusNoContent {
-		t.Fatalf("%d %s", w.Code, w.Body)
-	}
-	if p := r.get("alice", "/api/notifications?after_id="+place).page(t); len(p.Notifications) != 1 {
-		t.Error("a poll after the signal does not see the item")
+	for user, signal := range map[string]string{"alice": `{"user_id":"alice"}`, "42": `{"user_id":42}`} { // as in a token
+		r := newRig(t, signalled)
+		place := r.get(user, "/api/notifications").page(t).Cursor
+		r.insert(user, 0, "a")
+		if p := r.get(user, "/api/notifications?after_id="+place).page(t); len(p.Notifications) != 0 {
+			t.Fatal("the cache does not answer, so this test shows nothing")
+		}
+		if w := r.signal(signal, "Bearer "+adminToken); w.Code != http.StatusNoContent {
+			t.Fatalf("%s: %d %s", signal, w.Code, w.Body)
+		}
+		if p := r.get(user, "/api/notifications?after_id="+place).page(t); len(p.Notifications) != 1 {
+			t.Errorf("a poll after %s does not see the item", signal)
+		}
 	}
 }
 
@@ -95,6 +97,8 @@ func TestSignalsAreRefused(t *testing.T) {
 		"not a bearer":  {`{"user_id":"alice"}`, "Basic " + adminToken, 401},
 		"no JSON":       {`alice`, "Bearer " + adminToken, 422},
 		"no user":       {`{}`, "Bearer " + adminToken, 422},
+		"null":          {`{"user_id":null}`, "Bearer " + adminToken, 422},
+		"a fraction":    {`{"user_id":4.2}`, "Bearer " + adminToken, 422},
 		"unknown field": {`{"user":"alice"}`, "Bearer " + adminToken, 422},
 		"too large":     {`{"user_id":"` + strings.Repeat("x", maxSignal) + `"}`, "Bearer " + adminToken, 422},
 	} {

@@ -65,8 +65,9 @@ func name(claim any) (string, error) {
 	return user, nil
 }
 
-// nameIn reads a user id from JSON.
-func nameIn(raw json.RawMessage) (string, error) {
+// UserIn reads a user id from JSON, a string or a whole number: the one form of it that
+// everything goes by.
+func UserIn(raw json.RawMessage) (string, error) {
 	d := json.NewDecoder(strings.NewReader(string(raw)))
 	d.UseNumber()
 	var claim any

@@ -160,7 +160,7 @@ func (f *Forward) word(resp *http.Response) (string, error) {
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxWord)).Decode(&answer); err != nil {
 		return "", fmt.Errorf("%w: the answer of auth.forward_url cannot be read: %w", ErrUnavailable, err)
 	}
-	user, err := nameIn(answer.User)
+	user, err := UserIn(answer.User)
 	if err != nil {
 		return "", fmt.Errorf("%w: user_id in the answer of auth.forward_url: %w", ErrUnavailable, err)
 	}
