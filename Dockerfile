@@ -1,10 +1,10 @@
-# gin is built without MessagePack, which is a seventh of the program.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -tags=nomsgpack -ldflags='-s -w' -o /sluice .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /sluice .
 
-# Static, without a shell, as nobody; writes nothing, so run it with a read-only root.
+# Static, without a shell, as nobody. Run it with a read-only root: all it writes is rollout.state,
+# where there is a rollout.spec. Its configuration has to say listen: :8080.
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /sluice /sluice

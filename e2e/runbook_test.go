@@ -118,6 +118,10 @@ func (m *migration) startSluice() {
 }
 
 func (m *migration) phase1() {
+	m.run("-o client.js")
+	if got, err := os.ReadFile(filepath.Join(m.folder, "client.js")); err != nil || !bytes.Equal(got, client.Script()) {
+		m.t.Errorf("another script, %d bytes: %v", len(got), err)
+	}
 	m.want(m.browserOf("alice").get(m.url, "/dashboard/new"), strings.TrimSpace(m.next("html", "script")))
 	m.run(`["alice"]`)
 	m.eventually("who is listed polls", m.crowd.onlyAlice)
@@ -230,6 +234,11 @@ func (m *migration) phase2() {
 	m.beginAgain()
 	m.endOfPhase1()
 	retire(m.again)
+	m.run("rollout export")
+	m.eventually("the flag file says so by itself", func() bool {
+		flags, err := os.ReadFile(filepath.Join(m.folder, "flags.json"))
+		return err == nil && bytes.Contains(flags, []byte(`["poll", 100]`)) && bytes.Contains(flags, []byte(`"defaultVariant": "retired"`))
+	})
 
 	m.app.Terminate()
 	m.app.Status()
@@ -272,10 +281,6 @@ func (m *migration) phase4() {
 		return err == nil && seconds >= 10
 	})
 
-	m.run("-o client.js")
-	if got, err := os.ReadFile(filepath.Join(m.folder, "client.js")); err != nil || !bytes.Equal(got, client.Script()) {
-		m.t.Errorf("another script, %d bytes: %v", len(got), err)
-	}
 	m.pointAt(m.appURL)
 	m.eventually("all ask the app", func() bool { return m.crowd.everybody("") })
 	m.crowd.news("from the app alone")

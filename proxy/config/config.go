@@ -117,7 +117,7 @@ type Limits struct {
 	StreamRate  float64 `key:"stream_rate" default:"1" range:"0..1000" doc:"Bridged streams a second that each user may open on one gateway; who opens more is asked to come back a little later, and never refused. 0: no limit."`
 	StreamBurst int     `key:"stream_burst" default:"30" range:"1..10000" doc:"Streams a user may open at once."`
 	Polls       int     `key:"polls" default:"2048" range:"1..1000000" doc:"Polls under way at a time; more are answered 503 at once, so that these are answered in time."`
-	Streams     int     `key:"streams" default:"20000" range:"1..1000000" doc:"Bridged streams open at a time, 40 KB each, or 80 in busy times; further ones end within a second, and their readers are asked to come back later."`
+	Streams     int     `key:"streams" default:"20000" range:"1..1000000" doc:"Bridged streams open at a time, 36 KB each, or 50 while there are as many polls as well; further ones end within a second, and their readers are asked to come back later."`
 	Connections int     `key:"connections" default:"50000" range:"1..1000000" doc:"Connections to the public listener; more wait until one closes. The admin listener has its own."`
 }
 
