@@ -26,7 +26,7 @@ func RunWithPrograms(m *testing.M, use func(folder string), packages ...string) 
 
 // build builds as the Dockerfile does.
 func build(folder string, packages []string) error {
-	args := append([]string{"build", "-trimpath", "-tags=nomsgpack", "-ldflags=-s -w", "-o", folder + string(filepath.Separator)}, packages...)
+	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", folder + string(filepath.Separator)}, packages...)
 	command := exec.Command("go", args...)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
