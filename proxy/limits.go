@@ -17,18 +17,25 @@ import (
 const limitedUsers = 1 << 20
 
 // buckets are one bucket a user, by the generic cell rate algorithm (ITU-T I.371): of a
-// user is kept when the next thing is due that comes at the rate itself, in nanoseconds
-// since 1970. Up to burst things may come before they are due.
+// user is kept when the next thing is due that comes at the rate itself, by sinceStart.
+// Up to burst things may come before they are due.
 type buckets struct {
 	every time.Duration // 0: no limit
 	burst time.Duration // how much too early a thing may be
-	due   *bounded.Map[int64]
+	due   *bounded.Map[time.Duration]
 }
+
+// start is when the process began.
+var start = time.Now()
+
+// sinceStart is the time by which waits are counted: a clock that is set back, as after a
+// boot with a wrong one, would make them as much longer for everybody.
+func sinceStart(now time.Time) time.Duration { return now.Sub(start) }
 
 // newBuckets limits each user to so many things a second, and burst at once. 0 a
 // second means no limit.
 func newBuckets(perSecond float64, burst int) *buckets {
-	b := &buckets{due: bounded.New[int64](limitedUsers)}
+	b := &buckets{due: bounded.New[time.Duration](limitedUsers)}
 	if perSecond > 0 {
 		b.every = time.Duration(float64(time.Second) / perSecond)
 		b.burst = time.Duration(burst-1) * b.every
@@ -41,12 +48,15 @@ func (b *buckets) take(user string, now time.Time) (wait time.Duration) {
 	if b.every == 0 {
 		return 0
 	}
-	at := now.UnixNano()
-	b.due.Change(user, func(due int64, _ bool) int64 {
-		if wait = time.Duration(due-at) - b.burst; wait > 0 {
+	at := sinceStart(now)
+	b.due.Change(user, func(due time.Duration, known bool) time.Duration {
+		if !known {
+			due = at
+		}
+		if wait = due - at - b.burst; wait > 0 {
 			return due
 		}
-		return max(due, at) + int64(b.every)
+		return max(due, at) + b.every
 	})
 	return max(wait, 0)
 }

@@ -44,12 +44,16 @@ const sharedLimit = stalledWrite / 10
 type patientConn struct {
 	net.Conn
 	limited atomic.Bool
-	set     atomic.Int64 // when the limit was set, in nanoseconds since 1970; 0: there is none
+	again   atomic.Int64 // when the limit is to be set again, by sinceStart in nanoseconds; 0: at once
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {
-	if now := time.Now(); !c.limited.Load() && now.UnixNano()-c.set.Load() >= int64(sharedLimit) {
-		c.set.Store(now.UnixNano())
+	if c.limited.Load() {
+		return c.Conn.Write(b)
+	}
+	now := time.Now()
+	if again := c.again.Load(); again == 0 || int64(sinceStart(now)) >= again {
+		c.again.Store(int64(sinceStart(now) + sharedLimit))
 		_ = c.Conn.SetWriteDeadline(now.Add(stalledWrite)) // of a connection that is closed the write tells
 	}
 	return c.Conn.Write(b)
@@ -67,7 +71,7 @@ func (c *patientConn) SetDeadline(t time.Time) error {
 
 func (c *patientConn) limitedBy(t time.Time) {
 	c.limited.Store(!t.IsZero())
-	c.set.Store(0)
+	c.again.Store(0)
 }
 
 // upload is a request's body: each read has its time, and what went wrong is remembered,

@@ -78,13 +78,18 @@ func isPlain(value string) bool {
 	return true
 }
 
-// verdict is what was found out about a credential. Times are in microseconds since 1970:
-// there may be a million verdicts.
+// verdict is what was found out about a credential.
 type verdict struct {
-	user    string // empty: the app does not accept it
-	expires int64
-	until   int64 // how long this is believed
+	user    string        // empty: the app does not accept it
+	expires int64         // as the credential says, in microseconds since 1970; 0: it does not
+	until   time.Duration // how long this is believed, by sinceStart: a clock that is set back prolongs nothing
 }
+
+// start is when the process began.
+var start = time.Now()
+
+// sinceStart is a time as verdict.until has it.
+func sinceStart(t time.Time) time.Duration { return t.Sub(start) }
 
 // verdicts are kept by the hash of the credential: a dump of memory shows none. Those of
 // users with a short name, as nearly all have, are kept without a pointer: each of a million names
@@ -99,9 +104,10 @@ type verdicts struct {
 const shortName = 47
 
 type shortVerdict struct {
-	expires, until int64
-	length         uint8
-	user           [shortName]byte
+	expires int64
+	until   time.Duration
+	length  uint8
+	user    [shortName]byte
 }
 
 func newVerdicts() verdicts {
@@ -116,7 +122,7 @@ func hashOf(c backend.Caller) [sha256.Size]byte {
 // get returns a verdict that still counts; one that does not is dropped.
 func (v verdicts) get(hash [sha256.Size]byte) (verdict, bool) {
 	found, ok := v.find(string(hash[:]))
-	if ok && time.Now().UnixMicro() >= found.until {
+	if now := time.Now(); ok && (sinceStart(now) >= found.until || found.expires != 0 && now.UnixMicro() >= found.expires) {
 		v.drop(string(hash[:]))
 		return verdict{}, false
 	}

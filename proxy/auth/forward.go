@@ -88,10 +88,10 @@ func (f *Forward) share(ctx context.Context, c backend.Caller) (verdict, error) 
 	answer := f.asking.DoChan(string(hash[:]), func() (any, error) {
 		asked := time.Now()
 		user, err := f.ask(context.WithoutCancel(ctx), c)
-		found := verdict{user: user, until: asked.Add(forwardedFor).UnixMicro()}
+		found := verdict{user: user, until: sinceStart(asked.Add(forwardedFor))}
 		switch {
 		case errors.Is(err, errRefused):
-			found.until = asked.Add(refusedFor).UnixMicro()
+			found.until = sinceStart(asked.Add(refusedFor))
 		case err != nil:
 			return verdict{}, err
 		}

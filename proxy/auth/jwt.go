@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -103,11 +104,11 @@ func (v *JWT) verify(text string, keys *keyring) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	until := expires.Time
-	if again := time.Now().Add(verifiedFor); again.Before(until) && !bySecret(token) {
-		until = again
+	found := verdict{user: user, expires: expires.UnixMicro(), until: math.MaxInt64}
+	if !bySecret(token) {
+		found.until = sinceStart(time.Now().Add(verifiedFor))
 	}
-	return verdict{user: user, expires: expires.UnixMicro(), until: until.UnixMicro()}, nil
+	return found, nil
 }
 
 func bySecret(t *jwt.Token) bool {
