@@ -209,7 +209,7 @@ func (b *Bridge) enters(s *stream, r *http.Request, expires time.Time) {
 	if s.named || v.short {
 		bound = b.options.MaxDuration
 	}
-	if s.crowded {
+	if s.crowded || s.eager {
 		bound = crowdedBound
 	}
 	bound -= time.Duration(float64(bound) * shorten * rand.Float64())

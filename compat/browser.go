@@ -37,6 +37,9 @@ const (
 	// not count: they let others through now and then, and if they did, a browser
 	// with five tabs would soon have no long stream left.
 	longStreams = 4
+	// mostEnds is how many ends are remembered, more than a browser's tabs have within
+	// proofWithin: whoever opens streams without end must not make the record grow.
+	mostEnds = 32
 	// mostPassed is how many items of a passed-through stream are remembered, as
 	// many as the old page does.
 	mostPassed = 200
@@ -97,23 +100,36 @@ func (b *Browser) enter(stream uint64, now time.Time, bound time.Duration) (long
 // without an id; place is as in ending.
 func (b *Browser) leave(stream uint64, now time.Time, returns bool, place string) {
 	b.Open = slices.DeleteFunc(b.Open, func(o held) bool { return o.ID == stream })
-	if returns {
-		b.Ended = append(b.Ended, ending{now.UnixMilli(), place})
+	if !returns {
+		return
 	}
+	b.forgetEnds(now)
+	if len(b.Ended) >= mostEnds { // among so many nothing is proven, no more than after a cut
+		b.Ended, place = nil, ""
+	}
+	if place == "" { // of several cuts the last one counts
+		b.Ended = slices.DeleteFunc(b.Ended, func(e ending) bool { return e.Place == "" })
+	}
+	b.Ended = append(b.Ended, ending{now.UnixMilli(), place})
+}
+
+// forgetEnds drops the ends that no longer say anything. The clock of the gateway that noted
+// one may be ahead of ours, which must not hide a cut.
+func (b *Browser) forgetEnds(now time.Time) {
+	b.Ended = slices.DeleteFunc(b.Ended, func(e ending) bool {
+		ago := now.UnixMilli() - e.At
+		if e.Place == "" {
+			return max(ago, -ago) > cutWithin.Milliseconds()
+		}
+		return ago < 0 || ago > proofWithin.Milliseconds()
+	})
 }
 
 // prove takes a reconnect without an id for the proof of the ends just now. Which
 // of several tabs is back cannot be told, so it is the one that is the furthest
 // behind; the ends stay for the others, who may be that one too.
 func (b *Browser) prove(user string, now time.Time) (place string, proven bool) {
-	b.Ended = slices.DeleteFunc(b.Ended, func(e ending) bool {
-		within := proofWithin
-		if e.Place == "" {
-			within = cutWithin
-		}
-		ago := now.UnixMilli() - e.At
-		return ago < 0 || ago > within.Milliseconds()
-	})
+	b.forgetEnds(now)
 	if slices.ContainsFunc(b.Ended, func(e ending) bool { return e.Place == "" }) {
 		return "", false
 	}

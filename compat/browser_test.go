@@ -258,3 +258,41 @@ func TestLaterThanTheOverlapIsLeftOut(t *testing.T) {
 		wantIDs(t, o.now(t), "in time", "a")
 	})
 }
+
+// Whoever opens and closes streams without end makes the record no larger, and proves nothing.
+func TestOfManyEndsFewAreRemembered(t *testing.T) {
+	now, place := time.Now(), func(second int64) string { return backend.Since(time.Unix(second, 0)).Seal("alice") }
+	for name, places := range map[string][]string{"cut": {""}, "ended": {place(1)}, "both": {place(1), ""}} {
+		var b Browser
+		for i := range 100 * mostEnds {
+			now = now.Add(10 * time.Millisecond)
+			b.leave(uint64(i), now, true, places[i%len(places)])
+			if len(b.Ended) > mostEnds {
+				t.Fatalf("%s: %d ends are remembered", name, len(b.Ended))
+			}
+		}
+		b.leave(0, now, true, place(2))
+		if got, proven := b.prove("alice", now.Add(time.Second)); proven {
+			t.Errorf("%s: %q is proven", name, got)
+		}
+		now = now.Add(cutWithin + time.Second)
+		b.leave(0, now, true, place(3))
+		if got, proven := b.prove("alice", now.Add(time.Second)); !proven || got != place(3) {
+			t.Errorf("%s: later %q is proven: %v", name, got, proven)
+		}
+	}
+}
+
+// A cut that a gateway noted whose clock is ahead spoils a proof like any other.
+func TestACutOnAGatewayWhoseClockIsAhead(t *testing.T) {
+	now, place := time.Now(), backend.Since(time.Unix(1, 0)).Seal("alice")
+	var b Browser
+	b.leave(1, now.Add(-2*time.Second), true, place)
+	b.leave(2, now.Add(2*time.Second), true, "")
+	if _, proven := b.prove("alice", now); proven {
+		t.Error("it may be the one that was cut off who is back")
+	}
+	if _, proven := b.prove("alice", now.Add(-cutWithin)); proven || len(b.Ended) != 0 {
+		t.Errorf("a clock that is off by more than a cut counts for leaves %+v", b.Ended)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/backend"
 	"sluice/internal/redisconn"
 	"sluice/internal/servertest"
 )
@@ -28,9 +29,9 @@ func TestBrowsers(t *testing.T) {
 			var group sync.WaitGroup
 			for i := range 8 {
 				group.Go(func() {
-					// A browser's streams end one by one; not all of them at the same gateway.
+					// Items pass on streams of one browser, not all of them at the same gateway.
 					for j := range 5 {
-						for known.Update(t.Context(), "x", func(b *Browser) { b.leave(uint64(10*i+j), time.Now(), true, "") }) != nil {
+						for known.Update(t.Context(), "x", func(b *Browser) { b.pass([]backend.Key{{At: int64(10*i+j) * 1e6, ID: "a"}}, time.Now()) }) != nil {
 							t.Log("once more: too many at the same time")
 						}
 					}
@@ -38,8 +39,8 @@ func TestBrowsers(t *testing.T) {
 			}
 			group.Wait()
 			update("x", func(b *Browser) {
-				if len(b.Ended) != 40 {
-					t.Errorf("%d of 40 updates were kept", len(b.Ended))
+				if n := len(b.Passed.Keys); n != 40 {
+					t.Errorf("%d of 40 updates were kept", n)
 				}
 			})
 			update("y", func(b *Browser) {

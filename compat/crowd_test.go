@@ -47,7 +47,7 @@ func TestStreamsBeyondTheMostEndSoon(t *testing.T) {
 
 // Who opens streams too often is back in time to prove that it saw the end; else it
 // would have to begin anew, and might lose what is older than a reader without a place
-// is given.
+// is given. Its streams are short, so that it takes nobody else's place.
 func TestAnEagerReaderCanProveItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &rows{}
@@ -60,6 +60,9 @@ func TestAnEagerReaderCanProveItsPlace(t *testing.T) {
 			o := connect(b, "")
 			synctest.Wait()
 			retry := time.Duration(o.now(t).retries[0]) * time.Millisecond
+			if time.Sleep(crowdedBound); o.isOpen() {
+				t.Error("its stream takes a place for long")
+			}
 			o.close()
 			if retry < eagerFloor || retry > proofWithin-proofFrom {
 				t.Errorf("asked back after %v, and proof is until %v", retry, proofWithin)

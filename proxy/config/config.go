@@ -114,7 +114,7 @@ type Tune struct {
 type Limits struct {
 	PollRate    float64 `key:"poll_rate" default:"20" range:"0..1000" doc:"Polls a second that each user has on one gateway; more are answered 429. 0: no limit."`
 	PollBurst   int     `key:"poll_burst" default:"100" range:"1..10000" doc:"Polls a user may make at once."`
-	StreamRate  float64 `key:"stream_rate" default:"1" range:"0..1000" doc:"Bridged streams a second that each user may open on one gateway; who opens more is asked to come back a little later, and never refused. 0: no limit."`
+	StreamRate  float64 `key:"stream_rate" default:"1" range:"0..1000" doc:"Bridged streams a second that each user may open on one gateway; who opens more gets streams of a second and is asked to come back a little later, but never refused. 0: no limit."`
 	StreamBurst int     `key:"stream_burst" default:"30" range:"1..10000" doc:"Streams a user may open at once."`
 	Polls       int     `key:"polls" default:"2048" range:"1..1000000" doc:"Polls under way at a time; more are answered 503 at once, so that these are answered in time."`
 	Streams     int     `key:"streams" default:"20000" range:"1..1000000" doc:"Bridged streams open at a time, 36 KB each, or 50 while there are as many polls as well; further ones end within a second, and their readers are asked to come back later."`
