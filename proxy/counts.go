@@ -22,13 +22,13 @@ func (g *Gateway) counts() evidence.Counts {
 		evidence.Compared:     read(m.shadow.compared).GetCounter().GetValue(),
 		evidence.Missed:       read(m.shadow.missed).GetCounter().GetValue(),
 		evidence.Extra:        read(m.shadow.extra).GetCounter().GetValue(),
+		evidence.PollsFailed:  read(m.pollsFailed).GetCounter().GetValue(), // who polls too often harms nobody else, and stops no rollout
 	}
 	for _, client := range clients {
 		polls := func(result string) float64 {
 			return read(m.polls.WithLabelValues(client, result)).GetCounter().GetValue()
 		}
 		c[evidence.PollsOK] += polls("items") + polls("empty") + polls("reset")
-		c[evidence.PollsFailed] += polls("error") // who polls too often harms nobody else, and stops no rollout
 	}
 	for _, outcome := range outcomes {
 		c[evidence.SourceReads] += read(m.sourceRequests.WithLabelValues(g.config.Store.Driver, outcome)).GetCounter().GetValue()

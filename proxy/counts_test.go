@@ -78,6 +78,26 @@ func TestOneClientIsNotTheEvidence(t *testing.T) {
 	}
 }
 
+// Nor do the polls of one user who alone is not answered stop a rollout.
+func TestOneUsersFailuresAreNotTheEvidence(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.db.Exec("ALTER TABLE notifications RENAME TO gone"); err != nil {
+		t.Fatal(err)
+	}
+	failed := func() float64 { return r.gateway.counts()[evidence.PollsFailed] }
+	for range 50 {
+		r.get("mallory", "/api/notifications")
+	}
+	if n := failed(); n < evidenceBurst || n > evidenceBurst+5 { // and one more in 5 s
+		t.Errorf("%v failed polls of one user", n)
+	}
+	before := failed()
+	r.get("alice", "/api/notifications")
+	if failed() != before+1 {
+		t.Error("the other's does not count")
+	}
+}
+
 // One reader whose streams end again and again is not all old pages.
 func TestOneReaderIsNotAllOldPages(t *testing.T) {
 	app := httptest.NewServer(http.NotFoundHandler()) // ends each at once

@@ -84,12 +84,14 @@ type limited struct {
 	polls    *buckets
 	streams  *buckets
 	evidence *buckets
+	failures *buckets
 	oldPages *buckets
 	reads    load
 }
 
-// So many items a second of each user, and so many at once, say how stale polls are:
-// Sluice-Elapsed is the client's word, by which nobody may abort a rollout for all.
+// So many items a second of each user, and so many at once, say how stale polls are, and so
+// many failed polls that they fail. Sluice-Elapsed is the client's word, and reads may fail
+// for one user alone: by neither may anybody abort a rollout for all.
 const (
 	evidenceRate  = 0.2
 	evidenceBurst = 3
@@ -107,6 +109,7 @@ func newLimited(c config.Limits) *limited {
 		polls:    newBuckets(c.PollRate, c.PollBurst),
 		streams:  newBuckets(c.StreamRate, c.StreamBurst),
 		evidence: newBuckets(evidenceRate, evidenceBurst),
+		failures: newBuckets(evidenceRate, evidenceBurst),
 		oldPages: newBuckets(oldPagesRate, oldPagesBurst),
 		reads:    load{most: int64(c.Polls)},
 	}

@@ -62,6 +62,7 @@ type metrics struct {
 	delivered        *prometheus.CounterVec
 	staleness        *prometheus.HistogramVec
 	evidence         prometheus.Histogram // the staleness of polls that checks go by; not exposed
+	pollsFailed      prometheus.Counter   // failed polls that checks go by; not exposed
 	catchUp          prometheus.Counter
 	cursorChecks     *prometheus.CounterVec
 	latestRequests   *prometheus.CounterVec
@@ -92,6 +93,7 @@ func newMetrics(c config.Config) *metrics {
 		delivered:        counter("notifications_delivered_total", "Notifications sent to clients, repeats included.", "transport"),
 		observedInterval: histogram("poll_interval_observed_seconds", "Time between the polls of a client, as it tells it.", intervalBuckets, "client"),
 		evidence:         prometheus.NewHistogram(prometheus.HistogramOpts{Buckets: edges(stalenessBuckets, c.Tune.StalenessTarget)}),
+		pollsFailed:      prometheus.NewCounter(prometheus.CounterOpts{}),
 		staleness:        histogram("delivery_staleness_seconds", "Time from an item's creation to its delivery to a client that was there.", edges(stalenessBuckets, c.Tune.StalenessTarget), "transport"),
 		catchUp:          single("catchup_items_total", "Items sent to clients that had been away, or of which that is not known; repeats too."),
 		cursorChecks:     counter("cursor_checks_total", "Cursors compared with the rows behind them.", "result"),

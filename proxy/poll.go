@@ -53,6 +53,9 @@ func (g *Gateway) ownPoll(rec *recorder, r *http.Request) bool {
 	g.polled(id.User, client, page, g.elapsedOf(r), now)
 	rec.outcome = "poll: " + result
 	g.metrics.polls.WithLabelValues(client, result).Inc()
+	if result == "error" && g.limits.failures.take(id.User, now) == 0 {
+		g.metrics.pollsFailed.Inc()
+	}
 	g.metrics.pollDuration.WithLabelValues(client).Observe(took.Seconds())
 	g.tuning.window.Polled(now, took)
 	return true

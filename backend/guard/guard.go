@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -17,8 +18,11 @@ import (
 
 const (
 	// failuresToTrip is how many reads in a row must fail. One that succeeds starts
-	// the count anew, so that a single user whose data is bad shuts nobody out.
+	// the count anew.
 	failuresToTrip = 10
+	// mostOfOne is how many of these may be of one user: whose data is bad, or whom the app
+	// turns away, shuts nobody else out, however often they ask.
+	mostOfOne = 4
 	// rest is how long the source is then left alone; after it, one read tries.
 	rest = 2 * time.Second
 )
@@ -37,6 +41,7 @@ type Source struct {
 	options Options
 	slots   chan struct{}
 	meter   *meter
+	streak  *streak
 	breaker *gobreaker.CircuitBreaker[backend.Page]
 }
 
@@ -45,13 +50,17 @@ func New(o Options) *Source {
 	if o.Resting == nil {
 		o.Resting = func(bool) {}
 	}
-	m := &meter{}
-	return &Source{o, make(chan struct{}, o.Concurrent), m, gobreaker.NewCircuitBreaker[backend.Page](gobreaker.Settings{
+	m, failing := &meter{}, &streak{users: map[string]int{}}
+	return &Source{o, make(chan struct{}, o.Concurrent), m, failing, gobreaker.NewCircuitBreaker[backend.Page](gobreaker.Settings{
 		Timeout:      rest,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToTrip },
 		IsSuccessful: answered,
-		IsExcluded:   func(err error) bool { return err != nil && backend.FaultOf(err) == backend.Canceled },
+		IsExcluded: func(err error) bool {
+			_, another := err.(another)
+			return another || canceled(err)
+		},
 		OnStateChange: func(_ string, _, to gobreaker.State) {
+			failing.over()
 			if to != gobreaker.StateHalfOpen {
 				m.rest(to == gobreaker.StateOpen)
 				o.Resting(to == gobreaker.StateOpen)
@@ -70,6 +79,9 @@ func answered(err error) bool {
 	return fault == backend.Unauthorized || fault == backend.OutOfReach
 }
 
+// canceled tells that nobody waited for the answer.
+func canceled(err error) bool { return err != nil && backend.FaultOf(err) == backend.Canceled }
+
 // Read implements backend.Source.
 func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (backend.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
@@ -79,11 +91,48 @@ func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (b
 		return backend.Page{}, err
 	}
 	defer func() { <-s.slots }()
-	page, err := s.breaker.Execute(func() (backend.Page, error) { return s.read(ctx, c, q) })
+	page, err := s.breaker.Execute(func() (backend.Page, error) {
+		page, err := s.read(ctx, c, q)
+		return page, s.streak.note(c.User, err)
+	})
+	if one, ok := err.(another); ok {
+		err = one.error
+	}
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		err = &backend.Error{Fault: backend.Unavailable, Detail: "the notifications cannot be read at the moment", Err: err}
 	}
 	return page, err
+}
+
+// streak is who has failed since a read last succeeded.
+type streak struct {
+	mu    sync.Mutex
+	users map[string]int
+}
+
+// another is a failure of a user who has had enough of them to count for the breaker.
+type another struct{ error }
+
+func (s *streak) note(user string, err error) error {
+	switch {
+	case canceled(err):
+		return err
+	case answered(err):
+		s.over()
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users[user]++; s.users[user] > mostOfOne {
+		return another{err}
+	}
+	return err
+}
+
+func (s *streak) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.users)
 }
 
 // turn waits for a turn, and takes half of the time at most: if reads went on with

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,9 +40,17 @@ func guarded(s *source, resting func(bool)) *Source {
 	return New(Options{Source: s, Concurrent: 3, Timeout: time.Second, Resting: resting})
 }
 
+var users atomic.Int32
+
+// read reads for somebody who has not read before.
 func read(t *testing.T, g *Source) error {
 	t.Helper()
-	_, err := g.Read(t.Context(), backend.Caller{User: "alice"}, backend.Query{})
+	return readFor(t, g, fmt.Sprint("user-", users.Add(1)))
+}
+
+func readFor(t *testing.T, g *Source, user string) error {
+	t.Helper()
+	_, err := g.Read(t.Context(), backend.Caller{User: user}, backend.Query{})
 	return err
 }
 
@@ -170,7 +179,27 @@ func TestWhatDoesNotTrip(t *testing.T) {
 		_ = read(t, g)
 	}
 	if n := s.reads.Load(); n != 100 {
-		t.Errorf("one bad user: %d of 100 reads", n)
+		t.Errorf("bad users among good ones: %d of 100 reads", n)
+	}
+}
+
+// However often a user reads in vain, others are read for; but those who fail with them
+// count as ever.
+func TestOneUserShutsNobodyOut(t *testing.T) {
+	s := &source{do: fault(backend.BadAnswer)}
+	g := guarded(s, nil)
+	for range 100 {
+		if err := readFor(t, g, "mallory"); backend.FaultOf(err) != backend.BadAnswer {
+			t.Fatal(err)
+		}
+	}
+	for range failuresToTrip - mostOfOne {
+		if err := read(t, g); backend.FaultOf(err) != backend.BadAnswer {
+			t.Fatal(err)
+		}
+	}
+	if err := read(t, g); backend.FaultOf(err) != backend.Unavailable {
+		t.Errorf("a source that fails for many is read on: %v", err)
 	}
 }
 
