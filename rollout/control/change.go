@@ -78,6 +78,24 @@ func (s *State) note(now time.Time, change, from, to string, why Entry) {
 	}
 }
 
+// abortUnknownTo is the abort that s stands at, if the other state was made without it: a
+// fail-over of the store has lost it.
+func (s State) abortUnknownTo(o State) (abort Entry, unknown bool) {
+	if s.Phase != Aborted || o.Phase == Aborted {
+		return Entry{}, false
+	}
+	for _, e := range s.Audit {
+		if e.Change == "phase" && e.To == string(Aborted) {
+			abort = e
+		}
+	}
+	forgotten := len(o.Audit) > 0 && o.Audit[0].Version > abort.Version && len(o.Audit) == auditKept
+	known := slices.ContainsFunc(o.Audit, func(e Entry) bool {
+		return e.Version == abort.Version && e.Change == abort.Change && e.At.Equal(abort.At)
+	})
+	return abort, !known && !forgotten
+}
+
 // EntriesSince are those of versions after the given one.
 func (s State) EntriesSince(version uint64) []Entry {
 	i := slices.IndexFunc(s.Audit, func(e Entry) bool { return e.Version > version })

@@ -206,6 +206,14 @@ func (m Machine) abort(s *State, now time.Time, why Entry) {
 	s.Checks = nil
 }
 
+// abortAgain aborts a state that goes on from before an abort.
+func (m Machine) abortAgain(s State, now time.Time, lost Entry) State {
+	s = s.next()
+	lost.Cause = fmt.Sprintf("the store had lost the abort of version %d: %s", lost.Version, lost.Cause)
+	m.abort(&s, now, lost)
+	return s
+}
+
 // itself is why the controller does something.
 func itself(t Trigger, cause string) Entry {
 	return Entry{Actor: Controller, Trigger: t, Cause: cause}

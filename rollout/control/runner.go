@@ -43,7 +43,8 @@ const (
 //
 // A store that is lost freezes all: the last state stays in force. A store that
 // was emptied, or has gone back to an older state, gets the newest one back from
-// a replica: nobody is moved by a cache that forgets. A replica that starts while the
+// a replica: nobody is moved by a cache that forgets. One that has gone on from before an
+// abort is aborted again: whoever took users back was told that they are. A replica that starts while the
 // store is lost can assume the last state that it knew.
 type Runner struct {
 	o    Options
@@ -156,6 +157,9 @@ func (r *Runner) sync(ctx context.Context) error {
 	here := r.Status()
 	switch {
 	case ok && (!here.Known || r.assumed || stored.Version > here.State.Version || stored.rivals(here.State)):
+		if abort, lost := here.State.abortUnknownTo(stored); lost && !r.assumed {
+			return r.save(ctx, r.o.Machine.abortAgain(stored, time.Now().UTC(), abort))
+		}
 		var made []Entry
 		if stored.Version == r.tried.Version && !stored.rivals(r.tried) {
 			made = stored.EntriesSince(stored.Version - 1)

@@ -200,6 +200,54 @@ func TestRivalStates(t *testing.T) {
 	}
 }
 
+// An abort that a fail-over has lost is made again by a replica that knows of it, even if
+// another one has gone on from before it.
+func TestALostAbort(t *testing.T) {
+	for name, ahead := range map[string]uint64{"a rival of it": 0, "further on": 5} {
+		t.Run(name, func(t *testing.T) {
+			store, client := openRedis(t, servertest.StartRedis(t))
+			r, other := newReplica("first", store, waits), newReplica("second", store, waits)
+			r.look(t.Context())
+			r.look(t.Context())
+			other.look(t.Context())
+			before := other.Status().State
+			if _, err := r.Do(t.Context(), Command{Verb: Abort, Actor: "ann", Cause: "toasts"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.Del(t.Context(), stateKey, leaseKey).Err(); err != nil {
+				t.Fatal(err)
+			}
+			before.Version += 1 + ahead
+			if err := store.Save(t.Context(), before); err != nil {
+				t.Fatal(err)
+			}
+			r.look(t.Context())
+			other.look(t.Context())
+			s := other.Status().State
+			if s.Phase != Aborted || s.Weight != waits.Rollback.ToWeight || r.weight() != s.Weight || s.Version != before.Version+1 {
+				t.Errorf("%s at weight %d, version %d", s.Phase, s.Weight, s.Version)
+			}
+			if last := s.Audit[len(s.Audit)-1]; last.Actor != "ann" || !strings.Contains(last.Cause, "lost the abort") || !strings.Contains(last.Cause, "toasts") {
+				t.Errorf("the audit ends with %+v", last)
+			}
+			if e := r.entries(); !strings.Contains(e[len(e)-1].Cause, "lost the abort") {
+				t.Errorf("told were %+v", e)
+			}
+			// Whoever begins again does so knowing of it.
+			retried, err := For(waits).Do(s, Command{Verb: Retry, Actor: "bob"}, time.Now().Add(24*time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Save(t.Context(), retried); err != nil {
+				t.Fatal(err)
+			}
+			if r.look(t.Context()); r.Status().State.Phase != Progressing {
+				t.Errorf("what was begun again is %s", r.Status().State.Phase)
+			}
+		})
+	}
+}
+
 // What a replica assumes fills an empty store, and gives way to whatever a store has:
 // meanwhile another rollout may have begun.
 func TestAnAssumedState(t *testing.T) {
