@@ -6,19 +6,24 @@ import (
 	"time"
 )
 
-// knownEvery is how often a held stream asks whose it is.
-const knownEvery = time.Second
+// A held stream asks whose it is after knownFirst, and ever more rarely up to knownMost, each
+// time after half to one and a half of that: there is one for every old page, and who is asked
+// is in trouble.
+const (
+	knownFirst = time.Second
+	knownMost  = 4 * time.Second
+)
 
 // Hold opens a stream whose reader cannot be told at the moment, and keeps it open
 // with heartbeats: an old page would answer a refusal with an error and a new
 // stream, again and again. It returns true as soon as known does, and Serve then
 // goes on with the same response; or false when the stream has ended without that.
-// known is called about once a second, one call at a time, and must heed its context.
+// known is called one call at a time, and must heed its context.
 func (b *Bridge) Hold(w http.ResponseWriter, r *http.Request, known func(context.Context) bool) bool {
 	commit(w)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	end, beat, ask := time.NewTimer(b.options.MaxDuration), time.NewTicker(b.options.Heartbeat), time.NewTimer(knownEvery)
+	end, beat, ask := time.NewTimer(b.options.MaxDuration), time.NewTicker(b.options.Heartbeat), time.NewTimer(jitter(knownFirst/2, knownFirst))
 	defer end.Stop()
 	defer beat.Stop()
 	defer ask.Stop()
@@ -27,7 +32,7 @@ func (b *Bridge) Hold(w http.ResponseWriter, r *http.Request, known func(context
 	out.buf = appendRetry(out.buf, jitter(troubleFloor, troubleSpread))
 	defer out.allow() // the end of the response, or what Serve writes
 	answers := make(chan bool, 1)
-	for {
+	for wait := knownFirst; ; {
 		if _, err := out.flush(); err != nil {
 			return false
 		}
@@ -48,7 +53,8 @@ func (b *Bridge) Hold(w http.ResponseWriter, r *http.Request, known func(context
 				_, err := out.flush()
 				return err == nil
 			}
-			ask.Reset(knownEvery)
+			wait = min(2*wait, knownMost)
+			ask.Reset(jitter(wait/2, wait))
 		}
 	}
 }

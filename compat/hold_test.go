@@ -31,7 +31,7 @@ func TestAHeldStreamWaitsUntilItsReaderIsKnown(t *testing.T) {
 		source := &rows{}
 		source.add(time.Minute, "a", "b")
 		b := newBridge(source, &tally{})
-		knownAt := time.Now().Add(20 * time.Second)
+		knownAt := time.Now().Add(beat + time.Second)
 		o, served := hold(b, func(context.Context) bool { return !time.Now().Before(knownAt) })
 		time.Sleep(beat + time.Millisecond)
 		if !o.isOpen() || o.status != http.StatusOK {
@@ -44,7 +44,7 @@ func TestAHeldStreamWaitsUntilItsReaderIsKnown(t *testing.T) {
 		if source.reads() != 0 {
 			t.Error("something was read for nobody")
 		}
-		time.Sleep(time.Until(knownAt) + knownEvery)
+		time.Sleep(time.Until(knownAt) + knownMost*3/2)
 		wantIDs(t, o.now(t), "a", "b")
 		if !<-served {
 			t.Error("not served")
@@ -63,6 +63,22 @@ func TestAHeldStreamBeatsWhileItsReaderIsAskedFor(t *testing.T) {
 			t.Errorf("held: %q", o.text())
 		}
 		o.close()
+	})
+}
+
+// Thousands of held streams do not keep asking somebody who is in trouble.
+func TestHeldStreamsAskMoreAndMoreRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []time.Time
+		o, _ := hold(newBridge(&rows{}, &tally{}), func(context.Context) bool { asked = append(asked, time.Now()); return false })
+		start := time.Now()
+		<-o.ended
+		if n := len(asked); n < 4 || n > 12 {
+			t.Errorf("%d questions in %v", n, o.end.Sub(start))
+		}
+		if first := asked[0].Sub(start); first < knownFirst/2 || first > 2*knownFirst {
+			t.Errorf("the first after %v", first)
+		}
 	})
 }
 

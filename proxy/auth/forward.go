@@ -22,6 +22,8 @@ const (
 	// refusedFor is how long its refusal counts. It is short because a session may
 	// keep its cookie when it signs in.
 	refusedFor = time.Second
+	// questions is how many are asked at a time; an app that hangs is not asked more.
+	questions = 100
 	// maxWord bounds the app's answer, in bytes.
 	maxWord = 64 << 10
 )
@@ -50,7 +52,7 @@ func NewForward(o ForwardOptions) *Forward {
 		options: o,
 		client: &http.Client{
 			// No proxy from the environment: the app is where the operator said.
-			Transport: &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Minute},
+			Transport: &http.Transport{MaxConnsPerHost: questions, MaxIdleConnsPerHost: questions, IdleConnTimeout: time.Minute},
 			// A redirect leads to a login page, which names no user.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
