@@ -3,6 +3,9 @@ package sqlstore
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"sluice/backend"
 )
 
 // checked is what Check says, in one line.
@@ -61,6 +64,11 @@ func TestCheck(t *testing.T) {
 				}
 				a.exec(t, `DELETE FROM notifications WHERE id = 'wrong'`)
 			}
+			a.exec(t, `INSERT INTO notifications(id, user_id, created_at) VALUES ('early', 'bob', $1)`, time.Now().UTC().Add(2*time.Hour).Format(backend.LegacyTime))
+			if hints, problem := checked(t, a.store(t)); !strings.Contains(hints, `"early" has a created_at that is 2h0m0s ahead`) && !strings.Contains(hints, "1h59m") || problem != "" {
+				t.Errorf("ahead: %q, %q", hints, problem)
+			}
+			a.exec(t, `DELETE FROM notifications WHERE id = 'early'`)
 			a.exec(t, `ALTER TABLE notification_deliveries RENAME COLUMN seen_at TO read_at`)
 			if _, problem := checked(t, a.store(t)); !strings.Contains(problem, "seen_at") {
 				t.Errorf("no seen_at: %q", problem)
