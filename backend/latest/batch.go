@@ -21,7 +21,7 @@ const (
 // that comes alone waits for nobody.
 type batches struct {
 	client  *redis.Client
-	timeout time.Duration // of one round trip
+	timeout time.Duration // of one call, with the wait for its round trip
 
 	mu      sync.Mutex
 	waiting []*scriptCall
@@ -33,6 +33,7 @@ type scriptCall struct {
 	script *redis.Script
 	key    string
 	args   []any
+	due    time.Time // when its time is up
 	answer *redis.Cmd
 	done   chan struct{}
 }
@@ -41,6 +42,7 @@ type scriptCall struct {
 func (b *batches) run(ctx context.Context, script *redis.Script, key string, args ...any) (any, error) {
 	c := &scriptCall{script: script, key: key, args: args, done: make(chan struct{})}
 	b.mu.Lock()
+	c.due = time.Now().Add(b.timeout)
 	b.waiting = append(b.waiting, c)
 	start := b.running < mostBatches
 	if start {
@@ -82,7 +84,7 @@ func (b *batches) next() (batch []*scriptCall) {
 }
 
 func (b *batches) ask(batch []*scriptCall) {
-	ctx, cancel := context.WithTimeout(context.Background(), b.timeout)
+	ctx, cancel := context.WithDeadline(context.Background(), batch[0].due)
 	defer cancel()
 	_, _ = b.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its error
 		for _, c := range batch {

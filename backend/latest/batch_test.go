@@ -3,10 +3,12 @@ package latest
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -173,6 +175,33 @@ func TestALookupThatIsGivenUp(t *testing.T) {
 	server.Thaw()
 	before.Wait()
 	patient.Wait()
+}
+
+// silentServer is one that takes everything and says nothing.
+func silentServer(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, there) }()
+	return here, nil
+}
+
+// A call ends when its time is up, however long it had to wait for those before it.
+func TestACallHasATimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := redis.NewClient(&redis.Options{Dialer: silentServer, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
+		defer client.Close()
+		b := &batches{client: client, timeout: 100 * time.Millisecond}
+		var group sync.WaitGroup
+		for i := range 40 {
+			group.Go(func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				start := time.Now()
+				if _, err := b.run(t.Context(), getScript, "alice", "nonce", 1); err == nil || time.Since(start) > b.timeout {
+					t.Errorf("%d after %v: %v", i, time.Since(start), err)
+				}
+			})
+		}
+		group.Wait()
+	})
 }
 
 func BenchmarkRedisLookups(b *testing.B) {

@@ -117,10 +117,10 @@ func (r *Redis) Ping(ctx context.Context) error { return r.client.Ping(ctx).Err(
 
 // script runs one for a user's key.
 func (r *Redis) script(ctx context.Context, script *redis.Script, user string, args ...any) (any, error) {
+	if r.batches != nil {
+		return r.breaker.Execute(func() (any, error) { return r.batches.run(ctx, script, key(user), args...) })
+	}
 	return r.do(ctx, func(ctx context.Context) (any, error) {
-		if r.batches != nil {
-			return r.batches.run(ctx, script, key(user), args...)
-		}
 		return script.Run(ctx, r.client, []string{key(user)}, args...).Result()
 	})
 }
