@@ -56,7 +56,7 @@ func New(o Options) *Source {
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToTrip },
 		IsSuccessful: answered,
 		IsExcluded: func(err error) bool {
-			_, another := err.(another)
+			_, another := errors.AsType[another](err)
 			return another || canceled(err)
 		},
 		OnStateChange: func(_ string, _, to gobreaker.State) {
@@ -95,7 +95,7 @@ func (s *Source) Read(ctx context.Context, c backend.Caller, q backend.Query) (b
 		page, err := s.read(ctx, c, q)
 		return page, s.streak.note(c.User, err)
 	})
-	if one, ok := err.(another); ok {
+	if one, ok := errors.AsType[another](err); ok {
 		err = one.error
 	}
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
