@@ -187,7 +187,7 @@ func silentServer(context.Context, string, string) (net.Conn, error) {
 // A call ends when its time is up, however long it had to wait for those before it.
 func TestACallHasATimeOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := redis.NewClient(&redis.Options{Dialer: silentServer, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
+		client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", Dialer: silentServer, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1})
 		defer client.Close()
 		b := &batches{client: client, timeout: 100 * time.Millisecond}
 		var group sync.WaitGroup
