@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/internal/bounded"
+	"sluice/internal/uptime"
 	"sluice/proxy/config"
 )
 
@@ -17,20 +18,13 @@ import (
 const limitedUsers = 1 << 20
 
 // buckets are one bucket a user, by the generic cell rate algorithm (ITU-T I.371): of a
-// user is kept when the next thing is due that comes at the rate itself, by sinceStart.
+// user is kept when the next thing is due that comes at the rate itself, by uptime.At.
 // Up to burst things may come before they are due.
 type buckets struct {
 	every time.Duration // 0: no limit
 	burst time.Duration // how much too early a thing may be
 	due   *bounded.Map[time.Duration]
 }
-
-// start is when the process began.
-var start = time.Now()
-
-// sinceStart is the time by which waits are counted: a clock that is set back, as after a
-// boot with a wrong one, would make them as much longer for everybody.
-func sinceStart(now time.Time) time.Duration { return now.Sub(start) }
 
 // newBuckets limits each user to so many things a second, and burst at once. 0 a
 // second means no limit.
@@ -48,7 +42,7 @@ func (b *buckets) take(user string, now time.Time) (wait time.Duration) {
 	if b.every == 0 {
 		return 0
 	}
-	at := sinceStart(now)
+	at := uptime.At(now)
 	b.due.Change(user, func(due time.Duration, known bool) time.Duration {
 		if !known {
 			due = at

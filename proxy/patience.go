@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sluice/internal/uptime"
 )
 
 // How long a client may leave undone what is its turn to do. There is no limit for a
@@ -44,7 +46,7 @@ const sharedLimit = stalledWrite / 10
 type patientConn struct {
 	net.Conn
 	limited atomic.Bool
-	again   atomic.Int64 // when the limit is to be set again, by sinceStart in nanoseconds; 0: at once
+	again   atomic.Int64 // when the limit is to be set again, by uptime.At in nanoseconds; 0: at once
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {
@@ -52,8 +54,8 @@ func (c *patientConn) Write(b []byte) (int, error) {
 		return c.Conn.Write(b)
 	}
 	now := time.Now()
-	if again := c.again.Load(); again == 0 || int64(sinceStart(now)) >= again {
-		c.again.Store(int64(sinceStart(now) + sharedLimit))
+	if again := c.again.Load(); again == 0 || int64(uptime.At(now)) >= again {
+		c.again.Store(int64(uptime.At(now) + sharedLimit))
 		_ = c.Conn.SetWriteDeadline(now.Add(stalledWrite)) // of a connection that is closed the write tells
 	}
 	return c.Conn.Write(b)

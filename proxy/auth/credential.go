@@ -11,6 +11,7 @@ import (
 
 	"sluice/backend"
 	"sluice/internal/bounded"
+	"sluice/internal/uptime"
 )
 
 const (
@@ -82,14 +83,8 @@ func isPlain(value string) bool {
 type verdict struct {
 	user    string        // empty: the app does not accept it
 	expires int64         // as the credential says, in microseconds since 1970; 0: it does not
-	until   time.Duration // how long this is believed, by sinceStart: a clock that is set back prolongs nothing
+	until   time.Duration // how long this is believed, by uptime.At
 }
-
-// start is when the process began.
-var start = time.Now()
-
-// sinceStart is a time as verdict.until has it.
-func sinceStart(t time.Time) time.Duration { return t.Sub(start) }
 
 // verdicts are kept by the hash of the credential: a dump of memory shows none. Those of
 // users with a short name, as nearly all have, are kept without a pointer: each of a million names
@@ -122,7 +117,7 @@ func hashOf(c backend.Caller) [sha256.Size]byte {
 // get returns a verdict that still counts; one that does not is dropped.
 func (v verdicts) get(hash [sha256.Size]byte) (verdict, bool) {
 	found, ok := v.find(string(hash[:]))
-	if now := time.Now(); ok && (sinceStart(now) >= found.until || found.expires != 0 && now.UnixMicro() >= found.expires) {
+	if now := time.Now(); ok && (uptime.At(now) >= found.until || found.expires != 0 && now.UnixMicro() >= found.expires) {
 		v.drop(string(hash[:]))
 		return verdict{}, false
 	}

@@ -8,6 +8,7 @@ import (
 
 	"sluice/backend"
 	"sluice/internal/bounded/boundedtest"
+	"sluice/internal/uptime"
 )
 
 // The cookie is the one that net/http finds, which is also the app's.
@@ -33,7 +34,7 @@ func FuzzCookieOf(f *testing.F) {
 func TestVerdicts(t *testing.T) {
 	boundedtest.NoPointers[shortVerdict](t)
 	v, hash := newVerdicts(), hashOf(backend.Caller{Token: "token"})
-	later, expires := sinceStart(time.Now().Add(time.Hour)), time.Now().Add(time.Minute).UnixMicro()
+	later, expires := uptime.At(time.Now().Add(time.Hour)), time.Now().Add(time.Minute).UnixMicro()
 	for _, length := range []int{0, 1, shortName, shortName + 1, 255, 36, 0} {
 		want := verdict{strings.Repeat("x", length), expires, later}
 		v.add(hash, want)
@@ -48,7 +49,7 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"alice", strings.Repeat("x", 255)} {
-		for _, over := range []verdict{{name, expires, sinceStart(time.Now())}, {name, time.Now().UnixMicro(), later}} {
+		for _, over := range []verdict{{name, expires, uptime.At(time.Now())}, {name, time.Now().UnixMicro(), later}} {
 			v.add(hash, over)
 			if got, ok := v.get(hash); ok || v.short.Len()+v.long.Len() > 0 {
 				t.Errorf("%+v is believed for too long, or stays", got)

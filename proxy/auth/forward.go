@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"sluice/backend"
+	"sluice/internal/uptime"
 )
 
 const (
@@ -90,10 +91,10 @@ func (f *Forward) share(ctx context.Context, c backend.Caller) (verdict, error) 
 	answer := f.asking.DoChan(string(hash[:]), func() (any, error) {
 		asked := time.Now()
 		user, err := f.ask(context.WithoutCancel(ctx), c)
-		found := verdict{user: user, until: sinceStart(asked.Add(forwardedFor))}
+		found := verdict{user: user, until: uptime.At(asked.Add(forwardedFor))}
 		switch {
 		case errors.Is(err, errRefused):
-			found.until = sinceStart(asked.Add(refusedFor))
+			found.until = uptime.At(asked.Add(refusedFor))
 		case err != nil:
 			return verdict{}, err
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"sluice/internal/servertest"
+	"sluice/internal/uptime"
 )
 
 // publisher serves a key set, which tests change.
@@ -221,9 +222,9 @@ func TestANewKeyIsFound(t *testing.T) {
 func TestPublishedKeysAreAskedAgain(t *testing.T) {
 	r := rsaKey(t)
 	v := publish(t, published(t, r.Public(), "r", "")).verifier(t, asymmetric...)
-	before := sinceStart(time.Now())
+	before := uptime.At(time.Now())
 	found, err := v.verify(signAs(t, jwt.SigningMethodRS256, r, "r", "alice"), v.keys.Load())
-	if err != nil || found.until < before+verifiedFor || found.until > sinceStart(time.Now())+verifiedFor {
+	if err != nil || found.until < before+verifiedFor || found.until > uptime.At(time.Now())+verifiedFor {
 		t.Errorf("%+v %v", found, err)
 	}
 }

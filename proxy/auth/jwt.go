@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"sluice/internal/uptime"
 )
 
 // verifiedFor is how long the verification of a token by a published key counts, since
@@ -106,7 +108,7 @@ func (v *JWT) verify(text string, keys *keyring) (verdict, error) {
 	}
 	found := verdict{user: user, expires: expires.UnixMicro(), until: math.MaxInt64}
 	if !bySecret(token) {
-		found.until = sinceStart(time.Now().Add(verifiedFor))
+		found.until = uptime.At(time.Now().Add(verifiedFor))
 	}
 	return found, nil
 }
